@@ -1,0 +1,11 @@
+"""FER2013 from raw pixels to a label on a live face. Each module does one thing; import the one you need."""
+
+import os
+
+from fer_utils import quiet
+
+__version__ = "0.1.0"
+
+# A user's keras.json may name another backend; the models here are TensorFlow's.
+os.environ.setdefault("KERAS_BACKEND", "tensorflow")
+quiet.tensorflow()

@@ -1,0 +1,185 @@
+"""Figures of notebooks 04 (how the networks learn) and 05 (how good they are)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from fer_utils.figures.style import ACCENT, COLORS, GRAY, MUTED, WIDTH
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from matplotlib.figure import Figure
+
+__all__ = [
+    "accuracy_intervals", "augmented_views", "class_metrics", "confusion_matrices", "learning_curves", "loss_weights",
+    "reliability_diagram", "speed_accuracy",
+]
+
+METRIC_COLORS = {"precision": "#56B4E9", "recall": "#0072B2", "f1": "#E69F00"}
+
+
+def _percent(axis) -> None:
+    from matplotlib.ticker import PercentFormatter
+
+    axis.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
+
+
+def augmented_views(originals: np.ndarray, views: np.ndarray, *, note: str = "") -> Figure:
+    """Each face and what training sees of it: `originals` uint8 [N, 48, 48], `views` uint8 [N, V, 48, 48]."""
+    import matplotlib.pyplot as plt
+
+    rows, columns = len(originals), views.shape[1] + 1
+    fig, axes = plt.subplots(rows, columns, figsize=(WIDTH, WIDTH * rows / columns + 0.4), squeeze=False)
+    for row in range(rows):
+        for column, face in enumerate([originals[row], *views[row]]):
+            axis = axes[row, column]
+            axis.imshow(face, cmap="gray", vmin=0, vmax=255)
+            axis.set_xticks([]), axis.set_yticks([])
+            for spine in axis.spines.values():
+                spine.set_visible(column == 0)
+                spine.set(color=ACCENT, linewidth=2)
+    fig.suptitle(f"The face (framed) and views that training sees of it{note}", x=0.01, ha="left", fontsize=11, weight="bold")
+    return fig
+
+
+def learning_curves(histories: Mapping[str, pd.DataFrame], *, note: str = "") -> Figure:
+    """Training loss and PublicTest accuracy by epoch, a line for each run.
+
+    `histories` holds, by title, tables with epoch, size, train_loss, public_accuracy (`Run.history`).
+    """
+    import matplotlib.pyplot as plt
+
+    fig, (left, right) = plt.subplots(1, 2, figsize=(WIDTH, 3.3))
+    for (title, table), color in zip(histories.items(), list(COLORS.values())[4:] + list(COLORS.values()), strict=False):
+        left.plot(table["epoch"], table["train_loss"], color=color, marker="o", markersize=3.5)
+        right.plot(table["epoch"], table["public_accuracy"], color=color, marker="o", markersize=3.5, label=title)
+        switch = table.loc[table["size"] == table["size"].iloc[-1], "epoch"].iloc[0]
+        if switch > table["epoch"].iloc[0]:
+            right.axvline(switch - 0.5, color=color, linewidth=0.8, linestyle=":")
+    left.set(title=f"Training loss{note}", xlabel="epoch", ylabel="cross-entropy (augmented, soft labels)")
+    right.set(title=f"PublicTest accuracy{note}", xlabel="epoch (dotted: 96 px from here on)")
+    _percent(right)
+    right.legend(loc="lower right", fontsize=9)
+    return fig
+
+
+def loss_weights(tables: Mapping[str, np.ndarray], classes: Sequence[str], *, note: str = "") -> Figure:
+    """How much one row of each class counts under each loss, relative to cross-entropy: values float [classes]."""
+    import matplotlib.pyplot as plt
+
+    fig, axis = plt.subplots(figsize=(WIDTH, 3.2))
+    width = 0.8 / len(tables)
+    for index, (title, weights) in enumerate(tables.items()):
+        x = np.arange(len(classes)) + (index - (len(tables) - 1) / 2) * width
+        axis.bar(x, weights, width * 0.92, label=title, color=list(METRIC_COLORS.values())[index % 3])
+    axis.axhline(1, color=GRAY, linewidth=0.8)
+    axis.set_xticks(range(len(classes)), classes)
+    axis.set(title=f"What one training row counts for{note}", ylabel="weight (cross-entropy = 1)")
+    axis.legend(fontsize=9)
+    axis.grid(axis="x", visible=False)
+    return fig
+
+
+def confusion_matrices(matrices: Mapping[str, np.ndarray], classes: Sequence[str], *, note: str = "") -> Figure:
+    """Row-normalized confusion matrices in percent, by title; counts would hide Disgust.
+
+    `matrices` holds int [7, 7], row = label, column = prediction.
+    """
+    import matplotlib.pyplot as plt
+
+    columns = min(2, len(matrices))
+    rows = -(-len(matrices) // columns)
+    fig, axes = plt.subplots(rows, columns, figsize=(WIDTH, 3.9 * rows), squeeze=False)
+    for axis, (title, matrix) in zip(axes.flat, matrices.items(), strict=False):
+        share = 100 * matrix / np.maximum(1, matrix.sum(1, keepdims=True))
+        axis.imshow(share, cmap="Blues", vmin=0, vmax=100)
+        for (row, column), value in np.ndenumerate(share):
+            color = "white" if value > 55 else GRAY
+            axis.text(column, row, f"{value:.0f}", ha="center", va="center", color=color, fontsize=8.5)
+        axis.set_xticks(range(len(classes)), classes, rotation=40, ha="right", fontsize=8.5)
+        axis.set_yticks(range(len(classes)), classes, fontsize=8.5)
+        axis.set(title=f"{title}{note}", xlabel="predicted", ylabel="label")
+        axis.grid(visible=False)
+        for spine in axis.spines.values():
+            spine.set_visible(False)
+    for axis in list(axes.flat)[len(matrices):]:
+        axis.set_axis_off()
+    fig.suptitle("Percent of each label's rows", x=0.01, ha="left", fontsize=9, color=GRAY)
+    return fig
+
+
+def class_metrics(per_class: Mapping[str, Mapping[str, float]], title: str, *, note: str = "") -> Figure:
+    """Precision, recall and F1 of each class as bars; `per_class` as in `metrics.summary`."""
+    import matplotlib.pyplot as plt
+
+    fig, axis = plt.subplots(figsize=(WIDTH, 3.4))
+    names = list(per_class)
+    for index, (metric, color) in enumerate(METRIC_COLORS.items()):
+        x = np.arange(len(names)) + (index - 1) * 0.27
+        values = [per_class[name][metric] for name in names]
+        axis.bar(x, values, 0.25, color=color, label={"f1": "F1"}.get(metric, metric))
+        for position, value in zip(x, values, strict=True):
+            axis.text(position, value + 0.01, f"{100 * value:.0f}", ha="center", fontsize=7.5, color=GRAY)
+    axis.set_xticks(range(len(names)), [f"{name}\nn = {per_class[name]['n']}" for name in names])
+    axis.set(title=f"{title}{note}", ylim=(0, 1.12))
+    _percent(axis)
+    axis.grid(axis="x", visible=False)
+    axis.legend(ncols=3, loc="upper right", fontsize=9)
+    return fig
+
+
+def accuracy_intervals(summaries: Mapping[str, Mapping[str, float]], *, note: str = "") -> Figure:
+    """Accuracy and macro-F1 with their 95 % intervals, a line for each model, beside the majority baseline."""
+    import matplotlib.pyplot as plt
+
+    fig, axis = plt.subplots(figsize=(WIDTH, 1.3 + 0.55 * len(summaries)))
+    for row, (_title, scores) in enumerate(summaries.items()):
+        for name, offset, color in (("accuracy", -0.12, ACCENT), ("macro_f1", 0.12, "#E69F00")):
+            low, high = scores[f"{name}_low"], scores[f"{name}_high"]
+            axis.plot([low, high], [row + offset] * 2, color=color, linewidth=2, solid_capstyle="round")
+            label = {"accuracy": "accuracy", "macro_f1": "macro-F1"}[name] if row == 0 else None
+            axis.plot(scores[name], row + offset, "o", color=color, label=label)
+            axis.text(high + 0.004, row + offset, f"{100 * scores[name]:.1f}", va="center", fontsize=9, color=GRAY)
+    axis.set_yticks(range(len(summaries)), list(summaries))
+    axis.invert_yaxis()
+    n = next(iter(summaries.values()))["n"]
+    axis.set(title=f"PrivateTest, n = {n:,}, with 95 % intervals{note}", xlabel="percent")
+    axis.xaxis.set_major_formatter(lambda value, _: f"{100 * value:.0f}")
+    axis.grid(axis="y", visible=False)
+    axis.legend(loc="best", fontsize=9)
+    return fig
+
+
+def reliability_diagram(tables: Mapping[str, Mapping[str, np.ndarray]], errors: Mapping[str, float], *, note: str = "") -> Figure:
+    """Accuracy against confidence (`metrics.reliability`), a line for each model, with its ECE."""
+    import matplotlib.pyplot as plt
+
+    fig, axis = plt.subplots(figsize=(WIDTH * 0.62, 3.8))
+    axis.plot([0, 1], [0, 1], color=MUTED, linewidth=1)
+    for (title, table), color in zip(tables.items(), list(COLORS.values())[4:] + list(COLORS.values()), strict=False):
+        seen = table["n"] >= 10
+        label = f"{title}: ECE {100 * errors[title]:.1f} %"
+        axis.plot(table["confidence"][seen], table["accuracy"][seen], marker="o", markersize=4, color=color, label=label)
+    axis.set(title=f"Confidence and truth{note}", xlabel="confidence of the answer", ylabel="share that is right")
+    axis.legend(loc="upper left", fontsize=9)
+    return fig
+
+
+def speed_accuracy(rows: Sequence[Mapping[str, float]], *, note: str = "") -> Figure:
+    """Accuracy against milliseconds for one face; `rows` hold title, latency (ms), accuracy and megabytes."""
+    import matplotlib.pyplot as plt
+
+    fig, axis = plt.subplots(figsize=(WIDTH * 0.75, 3.6))
+    for row, color in zip(rows, list(COLORS.values())[4:] + list(COLORS.values()), strict=False):
+        axis.scatter(row["latency"], row["accuracy"], s=20 + 5 * row["megabytes"], color=color, alpha=0.85)
+        axis.annotate(
+            f"{row['title']}\n{row['megabytes']:.0f} MB", (row["latency"], row["accuracy"]), xytext=(10, 0),
+            textcoords="offset points", va="center", fontsize=9, color=GRAY,
+        )
+    axis.margins(0.35, 0.5)
+    axis.set(title=f"Accuracy against time{note}", xlabel="milliseconds for one face (ONNX Runtime, CPU)", ylabel="PrivateTest accuracy")
+    _percent(axis)
+    return fig

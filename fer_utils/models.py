@@ -1,0 +1,203 @@
+"""The four backbones under one head.
+
+Each takes RGB in 0–255 and scales it in its own first layer, so that no caller can get the scaling wrong.
+TensorFlow is imported inside the functions.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from fer_utils import mixed_layers, paths
+
+if TYPE_CHECKING:
+    import keras
+
+__all__ = ["NAMES", "TITLES", "WeightsError", "base_name", "build", "find_weights", "load", "mflops", "with_probabilities"]
+
+TITLES = {
+    "xception": "Xception",
+    "mobilenet_v3_large": "MobileNetV3-Large",
+    "efficientnet_b0": "EfficientNet-B0",
+    "resnet18": "ResNet-18",
+}
+NAMES = tuple(TITLES)
+
+# Keras sets MobileNetV3's momentum to .999 (its statistics never arrive in a short run); .97 follows within an epoch.
+BATCHNORM_MOMENTUM = 0.97
+RESNET18 = dict(
+    input_conv_filters=[64], input_conv_kernel_sizes=[7], stackwise_num_filters=[64, 128, 256, 512],
+    stackwise_num_blocks=[2, 2, 2, 2], stackwise_num_strides=[1, 2, 2, 2], block_type="basic_block",
+)
+
+
+class WeightsError(ValueError):
+    """Pretrained weights that are missing or do not fit."""
+
+
+def base_name(run: str) -> str:
+    """The backbone's name of a run: `xception_aligned` → `xception`."""
+    for name in NAMES:
+        if run == name or run.startswith(name + "_"):
+            return name
+    raise ValueError(f"run: must start with one of {', '.join(NAMES)}; got {run!r}")
+
+
+def find_weights(name: str, source: str | Path | None = None) -> Path | None:
+    """The weights file for `name` in a file or folder (default: `FER_WEIGHTS`), None when it holds none.
+
+    A folder is searched for `<name>*.weights.h5`.
+    """
+    source = Path(source) if source else paths.weights_source()
+    if source is None:
+        return None
+    if source.is_file():
+        return source
+    if not source.is_dir():
+        raise WeightsError(f"weights: {source} is neither a file nor a folder")
+    return next(iter(sorted(source.glob(f"{name}*.weights.h5"))), None)
+
+
+def _backbone(name: str, weights: str | None) -> keras.Model:
+    import keras
+
+    shape = (None, None, 3)
+    if name == "xception":
+        return keras.applications.Xception(weights=weights, include_top=False, input_shape=shape)
+    if name == "mobilenet_v3_large":
+        return keras.applications.MobileNetV3Large(
+            weights=weights, include_top=False, include_preprocessing=False, input_shape=shape
+        )
+    if name == "efficientnet_b0":
+        return keras.applications.EfficientNetB0(weights=weights, include_top=False, input_shape=shape)
+    import keras_hub
+
+    if weights == "imagenet":
+        return keras_hub.models.ResNetBackbone.from_preset("resnet_18_imagenet")
+    return keras_hub.models.ResNetBackbone(**RESNET18, image_shape=shape)
+
+
+def _pretrained(name: str, weights: str | Path | None) -> tuple[keras.Model, str]:
+    """The backbone and where its weights came from ("imagenet", a file's name, or "random")."""
+    if weights is None:
+        return _backbone(name, None), "random"
+    path = None if weights == "imagenet" else find_weights(name, None if weights == "auto" else weights)
+    if path is not None:
+        backbone = _backbone(name, None)
+        try:
+            backbone.load_weights(path)
+        except Exception as error:  # h5py and Keras raise many kinds; the reader needs one
+            raise WeightsError(f"weights: {path} does not hold the weights of {name}: {error}") from error
+        return backbone, path.name
+    if weights not in ("auto", "imagenet"):
+        raise WeightsError(f"weights: {weights} holds no {name}*.weights.h5")
+    try:
+        return _backbone(name, "imagenet"), "imagenet"
+    except Exception as error:  # no network, or a proxy's refusal: anything the download can raise
+        if weights == "imagenet":
+            raise WeightsError(f"weights: ImageNet weights of {name} cannot be downloaded: {error}") from error
+        print(f"No ImageNet weights for {name} (offline and FER_WEIGHTS names none): training starts from scratch.")
+        return _backbone(name, None), "random"
+
+
+def build(
+    name: str,
+    *,
+    weights: str | Path | None = "auto",
+    dropout: float = 0.4,
+    classes: int = 7,
+    precision: str = "float32",
+    seed: int = 2013,
+) -> keras.Model:
+    """One backbone, global average pooling, dropout, and a dense layer of logits.
+
+    Parameters
+    ----------
+    name : one of `NAMES`.
+    weights : "auto" (`FER_WEIGHTS`, then ImageNet online, then random, said aloud), "imagenet" (online or an error),
+        a file or folder of `.weights.h5`, or None (random).
+    dropout : rate before the dense layer.
+    precision : "float32", or "bfloat16" for convolutions that multiply in bfloat16 (training on CPUs that can).
+
+    Returns
+    -------
+    keras.Model, input `image` float32 [N, H, W, 3] RGB in 0–255 (H, W ≥ 71 for Xception), output `logits` [N, 7].
+    `model.initial_weights` says where the backbone's weights came from.
+
+    Raises
+    ------
+    ValueError for an unknown name, WeightsError for weights that are missing or do not fit.
+    """
+    if name not in NAMES:
+        raise ValueError(f"name: must be one of {', '.join(NAMES)}; got {name!r}")
+    if precision not in ("float32", "bfloat16"):
+        raise ValueError(f"precision: must be float32 or bfloat16; got {precision!r}")
+    import keras
+
+    keras.utils.set_random_seed(seed)
+    backbone, origin = _pretrained(name, weights)
+    for layer in backbone._flatten_layers():
+        if isinstance(layer, keras.layers.BatchNormalization):
+            layer.momentum = min(layer.momentum, BATCHNORM_MOMENTUM)
+    if precision == "bfloat16":
+        backbone = mixed_layers.with_bfloat16_products(backbone)
+    image = keras.Input((None, None, 3), name="image")
+    x = image
+    if name == "xception":
+        x = keras.layers.Rescaling(1 / 127.5, offset=-1.0, name="scale")(x)
+    elif name != "efficientnet_b0":  # EfficientNet scales inside
+        x = keras.layers.Rescaling(1 / 128, offset=-127 / 128, name="scale")(x)
+    x = backbone(x)
+    x = keras.layers.GlobalAveragePooling2D(name="pool")(x)
+    x = keras.layers.Dropout(dropout, seed=seed, name="dropout")(x)
+    logits = keras.layers.Dense(classes, name="logits", dtype="float32")(x)
+    model = keras.Model(image, logits, name=name)
+    model.initial_weights = origin
+    return model
+
+
+def with_probabilities(model: keras.Model) -> keras.Model:
+    """The same network with a softmax on top: output `probabilities` float32 [N, 7]."""
+    import keras
+
+    return keras.Model(model.input, keras.layers.Softmax(name="probabilities")(model.output), name=model.name)
+
+
+def load(run: str) -> keras.Model:
+    """A recorded run's network with its trained weights from `models/<run>/model.weights.h5` (float16 on disk).
+
+    Returns the network as `build` does (logits). Raises FileNotFoundError when the run has no weights.
+    """
+    import json
+
+    from fer_utils.weights_file import read_weights
+
+    folder = paths.models_dir() / run
+    path = folder / "model.weights.h5"
+    if not path.is_file():
+        raise FileNotFoundError(f"run: {path} does not exist; train it in 04_finetuning, or choose another run")
+    config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    model = build(base_name(run), weights=None, dropout=config.get("dropout", 0.4))
+    read_weights(model, path)
+    return model
+
+
+def mflops(model: keras.Model, *, size: int = 96) -> float:
+    """Millions of multiply-adds of the convolutions and dense layers for one image of `size` × `size`.
+
+    Counted on the traced TensorFlow graph: outputs × kernel size, for every Conv2D, depthwise convolution and MatMul.
+    """
+    import tensorflow as tf
+
+    step = tf.function(lambda image: model(image, training=False), autograph=False)
+    graph = step.get_concrete_function(tf.TensorSpec([1, size, size, 3], tf.float32)).graph
+    total = 0
+    for operation in graph.get_operations():
+        if operation.type not in ("Conv2D", "DepthwiseConv2dNative", "MatMul"):
+            continue
+        outputs, kernel = operation.outputs[0].shape.num_elements(), operation.inputs[1].shape
+        # A depthwise kernel is [h, w, channels, multiplier]: each output needs h × w products only.
+        reach = kernel[:2] if operation.type == "DepthwiseConv2dNative" else kernel[:-1]
+        total += outputs * reach.num_elements()
+    return total / 1e6

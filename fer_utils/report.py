@@ -1,0 +1,136 @@
+"""Writes recorded results into README.md and the model card: `python -m fer_utils.report`. No number there is typed.
+
+Between `<!-- results:start -->` and `<!-- results:end -->` stands the results table. Single numbers stand between
+`<!-- value RUN KEY FORMAT -->` and `<!-- end -->`, e.g. `<!-- value xception private.accuracy .1% -->`. `--check` only
+compares.
+"""
+
+from __future__ import annotations
+
+import argparse
+import difflib
+import re
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from fer_utils import inference, models, paths, runs
+
+__all__ = ["DOCUMENTS", "filled", "main", "results_table", "shown_runs", "value"]
+
+DOCUMENTS = (paths.ROOT / "README.md", paths.ROOT / "models" / "README.md")
+
+_TABLE = re.compile(r"(<!-- results:start -->\n).*?(<!-- results:end -->)", re.DOTALL)
+_VALUE = re.compile(r"(<!-- value (\S+) (\S+) (\S+) -->).*?(<!-- end -->)", re.DOTALL)
+_HEAD = ("Model", "Accuracy (95 % interval)", "Macro-F1", "Balanced accuracy", "Precision", "Recall", "F1",
+         "PublicTest accuracy", "Parameters", "MFLOPs", "ONNX file")
+_NO_RUN = "(no recorded run)"
+
+
+def _percent(share: float) -> str:
+    return f"{100 * share:.1f} %"
+
+
+def shown_runs() -> list[runs.Run]:
+    """The recorded runs that the table shows, best first: each backbone, its run on aligned faces, and whatever is
+    shipped as ONNX. Experiments on one backbone stay in their notebook."""
+    shipped = set(inference.available())
+    names = [
+        name for name in runs.recorded()
+        if name in shipped or name in models.NAMES or name.removesuffix("_aligned") in models.NAMES
+    ]
+    return sorted((runs.Run(name) for name in names), key=lambda run: -run.metrics["private"]["accuracy"])
+
+
+def _title(run: str) -> str:
+    base = models.base_name(run)
+    rest = run[len(base) :].strip("_").replace("_", " ")
+    return models.TITLES[base] + {"": "", "aligned": ", aligned faces"}.get(rest, f", {rest}")
+
+
+def _row(run: runs.Run) -> list[str]:
+    private, public = run.metrics["private"], run.metrics["public"]
+    file = inference.manifest()["files"].get(f"{run.name}.onnx")
+    interval = f"{100 * private['accuracy_low']:.1f}–{100 * private['accuracy_high']:.1f}"
+    return [
+        _title(run.name), f"**{_percent(private['accuracy'])}** ({interval})", f"{private['macro_f1']:.3f}",
+        f"{private['balanced_accuracy']:.3f}", *(f"{private[key]:.3f}" for key in ("precision", "recall", "f1")),
+        _percent(public["accuracy"]), f"{run.metrics['parameters'] / 1e6:.1f} M", f"{run.metrics['mflops']:,.0f}",
+        f"{file['bytes'] / 1e6:.1f} MB" if file else "–",
+    ]
+
+
+def _baseline(private: dict) -> list[str]:
+    """The row of a model that always says the most frequent label."""
+    share = private["majority"]
+    label = max(private["per_class"], key=lambda name: private["per_class"][name]["n"])
+    classes = sum(entry["n"] > 0 for entry in private["per_class"].values())
+    f1 = 2 * share / (1 + share)
+    scores = (f"{f1 / classes:.3f}", f"{1 / classes:.3f}", f"{share**2:.3f}", f"{share:.3f}", f"{share * f1:.3f}")
+    return [f"always “{label}”", _percent(share), *scores, "–", "–", "–", "–"]
+
+
+def results_table() -> str:
+    """The table in Markdown, with a line that says what it was measured on.
+
+    Raises ValueError when the runs were not evaluated on the same rows.
+    """
+    shown = shown_runs()
+    if not shown:
+        return f"{_NO_RUN}\n"
+    sizes = {run.metrics["private"]["n"] for run in shown}
+    if len(sizes) > 1:
+        raise ValueError(f"runs must be evaluated on the same PrivateTest rows; got {sorted(sizes)}")
+    rows = [_HEAD, ["---", *["--:"] * (len(_HEAD) - 1)], *map(_row, shown), _baseline(shown[0].metrics["private"])]
+    lines = [f"| {' | '.join(row)} |" for row in rows]
+    note = (f"PrivateTest, all {sizes.pop():,} rows, FER2013's own labels, one forward pass a face; chosen on "
+            "PublicTest. The interval is a bootstrap over rows; precision, recall and F1 are weighted by class size.")
+    return "\n".join([*lines, "", note, ""])
+
+
+def value(run: str, key: str, form: str) -> str:
+    """One number of a run's metrics.json: `value("xception", "private.macro_f1", ".3f")`.
+
+    Raises ValueError when the run has no such number.
+    """
+    if run not in runs.recorded():
+        return _NO_RUN
+    number = runs.Run(run).metrics
+    for part in key.split("."):
+        if not isinstance(number, dict) or part not in number:
+            raise ValueError(f"value: {run}/metrics.json has no {key}")
+        number = number[part]
+    return format(number, form).replace("%", " %")
+
+
+def filled(text: str) -> str:
+    """`text` with its table and its numbers replaced by the recorded ones."""
+    text = _TABLE.sub(lambda found: f"{found[1]}{results_table()}{found[2]}", text)
+    return _VALUE.sub(lambda found: f"{found[1]}{value(found[2], found[3], found[4])}{found[5]}", text)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """The command line; returns 1 when `--check` finds a document that differs from the recorded results."""
+    parser = argparse.ArgumentParser(prog="python -m fer_utils.report", description=__doc__.split("\n")[0])
+    parser.add_argument("--check", action="store_true", help="write nothing; show the difference and exit with 1")
+    parser.add_argument("documents", nargs="*", type=Path, default=DOCUMENTS)
+    options = parser.parse_args(arguments)
+    differing = 0
+    for path in options.documents:
+        old = path.read_text(encoding="utf-8")
+        new = filled(old)
+        if new == old:
+            continue
+        differing += 1
+        if options.check:
+            sys.stdout.writelines(difflib.unified_diff(
+                old.splitlines(True), new.splitlines(True), f"{path} as it is", "as recorded"))
+            continue
+        with paths.atomic(path) as temporary:
+            temporary.write_text(new, encoding="utf-8")
+        print(f"wrote {path}")
+    return int(options.check and differing > 0)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
