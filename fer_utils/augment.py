@@ -94,4 +94,6 @@ def mixup(
     share = np.maximum(share, 1 - share)
     other = rng.permutation(len(inputs))
     pixels = share[:, None, None, None]
-    return inputs * pixels + inputs[other] * (1 - pixels), targets * share[:, None] + targets[other] * (1 - share[:, None])
+    return inputs * pixels + inputs[other] * (1 - pixels), targets * share[:, None] + targets[other] * (
+        1 - share[:, None]
+    )

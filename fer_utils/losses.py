@@ -73,9 +73,7 @@ def _adjusted(prior: np.ndarray, tau: float) -> Loss:
     return loss
 
 
-def make(
-    name: str, class_counts: np.ndarray, *, gamma: float = 2.0, beta: float = 0.999, tau: float = 1.0
-) -> Loss:
+def make(name: str, class_counts: np.ndarray, *, gamma: float = 2.0, beta: float = 0.999, tau: float = 1.0) -> Loss:
     """The loss called `name`.
 
     Parameters
@@ -116,7 +114,9 @@ def distillation(
     return (1 - weight) * hard + weight * temperature**2 * divergence
 
 
-def soft_targets(labels: np.ndarray, votes: np.ndarray | None, *, blend: float = 0.3, smoothing: float = 0.0) -> np.ndarray:
+def soft_targets(
+    labels: np.ndarray, votes: np.ndarray | None, *, blend: float = 0.3, smoothing: float = 0.0
+) -> np.ndarray:
     """One-hot labels blended with FER+ votes.
 
     Parameters

@@ -28,8 +28,11 @@ def with_bfloat16_products(backbone: keras.Model) -> keras.Model:
     class Convolution(keras.layers.Conv2D):
         def call(self, inputs):
             outputs = keras.ops.conv(
-                cast(inputs, "bfloat16"), cast(self.kernel, "bfloat16"), strides=list(self.strides),
-                padding=self.padding, dilation_rate=self.dilation_rate,
+                cast(inputs, "bfloat16"),
+                cast(self.kernel, "bfloat16"),
+                strides=list(self.strides),
+                padding=self.padding,
+                dilation_rate=self.dilation_rate,
             )
             outputs = cast(outputs, "float32")
             return self.activation(outputs + self.bias if self.use_bias else outputs)
@@ -37,10 +40,15 @@ def with_bfloat16_products(backbone: keras.Model) -> keras.Model:
     class Separable(keras.layers.SeparableConv2D):
         def call(self, inputs):
             spatial = keras.ops.depthwise_conv(
-                inputs, self.depthwise_kernel, strides=self.strides, padding=self.padding,
+                inputs,
+                self.depthwise_kernel,
+                strides=self.strides,
+                padding=self.padding,
                 dilation_rate=self.dilation_rate,
             )
-            outputs = keras.ops.conv(cast(spatial, "bfloat16"), cast(self.pointwise_kernel, "bfloat16"), padding="valid")
+            outputs = keras.ops.conv(
+                cast(spatial, "bfloat16"), cast(self.pointwise_kernel, "bfloat16"), padding="valid"
+            )
             outputs = cast(outputs, "float32")
             return self.activation(outputs + self.bias if self.use_bias else outputs)
 

@@ -14,7 +14,17 @@ from fer_utils import mixed_layers, paths
 if TYPE_CHECKING:
     import keras
 
-__all__ = ["NAMES", "TITLES", "WeightsError", "base_name", "build", "find_weights", "load", "mflops", "with_probabilities"]
+__all__ = [
+    "NAMES",
+    "TITLES",
+    "WeightsError",
+    "base_name",
+    "build",
+    "find_weights",
+    "load",
+    "mflops",
+    "with_probabilities",
+]
 
 TITLES = {
     "xception": "Xception",
@@ -27,8 +37,12 @@ NAMES = tuple(TITLES)
 # Keras sets MobileNetV3's momentum to .999 (its statistics never arrive in a short run); .97 follows within an epoch.
 BATCHNORM_MOMENTUM = 0.97
 RESNET18 = dict(
-    input_conv_filters=[64], input_conv_kernel_sizes=[7], stackwise_num_filters=[64, 128, 256, 512],
-    stackwise_num_blocks=[2, 2, 2, 2], stackwise_num_strides=[1, 2, 2, 2], block_type="basic_block",
+    input_conv_filters=[64],
+    input_conv_kernel_sizes=[7],
+    stackwise_num_filters=[64, 128, 256, 512],
+    stackwise_num_blocks=[2, 2, 2, 2],
+    stackwise_num_strides=[1, 2, 2, 2],
+    block_type="basic_block",
 )
 
 

@@ -20,8 +20,19 @@ from contextlib import contextmanager
 from pathlib import Path
 
 __all__ = [
-    "DATA", "FIGURE", "MODELS", "NOTEBOOKS", "ROOT",
-    "atomic", "cache_dir", "checkpoint_dir", "data_source", "figure_dir", "models_dir", "votes_source", "weights_source",
+    "DATA",
+    "FIGURE",
+    "MODELS",
+    "NOTEBOOKS",
+    "ROOT",
+    "atomic",
+    "cache_dir",
+    "checkpoint_dir",
+    "data_source",
+    "figure_dir",
+    "models_dir",
+    "votes_source",
+    "weights_source",
 ]
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -87,7 +98,9 @@ def atomic(path: str | Path) -> Iterator[Path]:
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(prefix=f".{path.name.split('.')[0]}-", suffix="".join(path.suffixes), dir=path.parent)
+    handle, name = tempfile.mkstemp(
+        prefix=f".{path.name.split('.')[0]}-", suffix="".join(path.suffixes), dir=path.parent
+    )
     os.close(handle)
     temporary = Path(name)
     try:

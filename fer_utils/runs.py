@@ -71,7 +71,9 @@ class Run:
         self.name = name
         self.folder = (folder or paths.models_dir()) / name
         if not (self.folder / "metrics.json").is_file():
-            raise FileNotFoundError(f"name: no finished run {name!r} in models/; there are: {', '.join(recorded()) or 'none'}")
+            raise FileNotFoundError(
+                f"name: no finished run {name!r} in models/; there are: {', '.join(recorded()) or 'none'}"
+            )
 
     def _json(self, name: str) -> dict:
         return json.loads((self.folder / name).read_text(encoding="utf-8"))

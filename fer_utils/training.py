@@ -75,7 +75,12 @@ class Config:
 RECIPES = {
     "xception": Config("xception", precision="bfloat16"),
     "mobilenet_v3_large": Config(
-        "mobilenet_v3_large", sizes=(72,) * 7 + (96,), learning_rate=1e-3, dropout=0.3, mixup=0.1, precision="bfloat16",
+        "mobilenet_v3_large",
+        sizes=(72,) * 7 + (96,),
+        learning_rate=1e-3,
+        dropout=0.3,
+        mixup=0.1,
+        precision="bfloat16",
     ),
     "efficientnet_b0": Config("efficientnet_b0", sizes=(72,) * 7 + (96,), learning_rate=1e-3, dropout=0.3, mixup=0.1),
     "resnet18": Config("resnet18", sizes=(72,) * 12 + (96,) * 2, learning_rate=1e-3, head_steps=0, dropout=0.3),
@@ -90,12 +95,12 @@ def _training_set(config: Config, fer: Fer) -> tuple[np.ndarray, np.ndarray]:
     if config.rows:
         rows = np.sort(np.random.default_rng(config.seed).permutation(rows)[: config.rows])
     if config.sampling:
-        chosen = sampling.resample(
-            fer.labels[rows], config.sampling, target=config.sampling_target, seed=config.seed
-        )
+        chosen = sampling.resample(fer.labels[rows], config.sampling, target=config.sampling_target, seed=config.seed)
         rows = rows[chosen]
     votes = None if fer.votes is None else fer.votes[rows]
-    return fer.images[rows], losses.soft_targets(fer.labels[rows], votes, blend=config.votes, smoothing=config.smoothing)
+    return fer.images[rows], losses.soft_targets(
+        fer.labels[rows], votes, blend=config.votes, smoothing=config.smoothing
+    )
 
 
 def _batches(config: Config, images: np.ndarray, targets: np.ndarray, epoch: int) -> Iterator[tuple]:
@@ -126,8 +131,11 @@ class _Trainer:
 
         self.config = config
         self.model = models.build(
-            models.base_name(config.run), weights=config.weights, dropout=config.dropout,
-            precision=config.precision, seed=config.seed,
+            models.base_name(config.run),
+            weights=config.weights,
+            dropout=config.dropout,
+            precision=config.precision,
+            seed=config.seed,
         )
         self.origin = self.model.initial_weights
         self.twin = models.build(models.base_name(config.run), weights=None, dropout=config.dropout, seed=config.seed)
@@ -152,7 +160,10 @@ class _Trainer:
 
         @tf.function(
             input_signature=[
-                tf.TensorSpec([None, None, None, 3]), tf.TensorSpec([None, 7]), tf.TensorSpec([]), tf.TensorSpec([])
+                tf.TensorSpec([None, None, None, 3]),
+                tf.TensorSpec([None, 7]),
+                tf.TensorSpec([]),
+                tf.TensorSpec([]),
             ],
             jit_compile=False,  # XLA is several times slower than oneDNN on a CPU
         )
@@ -212,8 +223,11 @@ class _Trainer:
             raise FloatingPointError(f"the loss became {losses_[-1]} in epoch {epoch + 1}: lower learning_rate")
         seconds = time.perf_counter() - started
         return {
-            "train_loss": float(np.mean(losses_)), "train_accuracy": float(np.mean(hits_)), "learning_rate": rate,
-            "seconds": seconds, "images_per_second": len(losses_) * config.batch / seconds,
+            "train_loss": float(np.mean(losses_)),
+            "train_accuracy": float(np.mean(hits_)),
+            "learning_rate": rate,
+            "seconds": seconds,
+            "images_per_second": len(losses_) * config.batch / seconds,
         }
 
     def arrays(self) -> dict[str, list[np.ndarray]]:
@@ -240,7 +254,9 @@ def _prefetch(batches: Iterator[tuple], depth: int = 4) -> Iterator[tuple]:
             yield batch
 
 
-def predict(model: keras.Model, images: np.ndarray, *, size: int = preprocess.INPUT_SIZE, batch: int = 128) -> np.ndarray:
+def predict(
+    model: keras.Model, images: np.ndarray, *, size: int = preprocess.INPUT_SIZE, batch: int = 128
+) -> np.ndarray:
     """Logits float32 [N, 7] of faces uint8 [N, 48, 48], one forward pass each, in row order."""
     parts = [np.zeros((0, 7), np.float32)]
     for start in range(0, len(images), batch):
@@ -300,12 +316,17 @@ def train(config: Config, fer: Fer, *, folder: Path | None = None, verbose: bool
         )
     saved.load_best(trainer.twin)
     logits = {
-        "public": predict(trainer.twin, public.images), "private": predict(trainer.twin, private.images),
+        "public": predict(trainer.twin, public.images),
+        "private": predict(trainer.twin, private.images),
     }
     labels = {"public": public.labels, "private": private.labels}
     facts = {
-        "data": fer.origin, "is_sample": fer.is_sample, "initial_weights": trainer.origin, "training_rows": len(images),
-        "best_epoch": best + 1, "parameters": int(trainer.twin.count_params()),
+        "data": fer.origin,
+        "is_sample": fer.is_sample,
+        "initial_weights": trainer.origin,
+        "training_rows": len(images),
+        "best_epoch": best + 1,
+        "parameters": int(trainer.twin.count_params()),
         "mflops": models.mflops(trainer.twin, size=preprocess.INPUT_SIZE),
         "training_minutes": sum(row["seconds"] for row in history) / 60,
     }
@@ -327,7 +348,9 @@ def main(arguments: list[str] | None = None) -> None:
     print(data.describe(fer), flush=True)
     folder = train(dataclasses.replace(RECIPES[options.recipe], **changes), fer)
     private = Run(folder.name).metrics["private"]
-    print(f"{folder}: PrivateTest accuracy {private['accuracy']:.4f}, macro-F1 {private['macro_f1']:.4f}, n {private['n']}")
+    print(
+        f"{folder}: PrivateTest accuracy {private['accuracy']:.4f}, macro-F1 {private['macro_f1']:.4f}, n {private['n']}"
+    )
 
 
 if __name__ == "__main__":

@@ -44,9 +44,13 @@ def read_weights(model: keras.Model, path: str | Path) -> None:
         stored: list[str] = []
         file.visititems(lambda name, item: stored.append(name) if isinstance(item, h5py.Dataset) else None)
         if sorted(stored) != sorted(named):
-            raise ValueError(f"path: {path} holds {len(stored)} arrays that are not those of {model.name} ({len(named)})")
+            raise ValueError(
+                f"path: {path} holds {len(stored)} arrays that are not those of {model.name} ({len(named)})"
+            )
         for name, weight in named.items():
             value = file[name][...]
             if value.shape != tuple(weight.shape):
-                raise ValueError(f"path: {name} in {path} has shape {value.shape}; {model.name} needs {tuple(weight.shape)}")
+                raise ValueError(
+                    f"path: {name} in {path} has shape {value.shape}; {model.name} needs {tuple(weight.shape)}"
+                )
             weight.assign(value.astype(np.float32))

@@ -14,8 +14,14 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 __all__ = [
-    "accuracy_intervals", "augmented_views", "class_metrics", "confusion_matrices", "learning_curves", "loss_weights",
-    "reliability_diagram", "speed_accuracy",
+    "accuracy_intervals",
+    "augmented_views",
+    "class_metrics",
+    "confusion_matrices",
+    "learning_curves",
+    "loss_weights",
+    "reliability_diagram",
+    "speed_accuracy",
 ]
 
 METRIC_COLORS = {"precision": "#56B4E9", "recall": "#0072B2", "f1": "#E69F00"}
@@ -41,7 +47,9 @@ def augmented_views(originals: np.ndarray, views: np.ndarray, *, note: str = "")
             for spine in axis.spines.values():
                 spine.set_visible(column == 0)
                 spine.set(color=ACCENT, linewidth=2)
-    fig.suptitle(f"The face (framed) and views that training sees of it{note}", x=0.01, ha="left", fontsize=11, weight="bold")
+    fig.suptitle(
+        f"The face (framed) and views that training sees of it{note}", x=0.01, ha="left", fontsize=11, weight="bold"
+    )
     return fig
 
 
@@ -53,7 +61,9 @@ def learning_curves(histories: Mapping[str, pd.DataFrame], *, note: str = "") ->
     import matplotlib.pyplot as plt
 
     fig, (left, right) = plt.subplots(1, 2, figsize=(WIDTH, 3.3))
-    for (title, table), color in zip(histories.items(), list(COLORS.values())[4:] + list(COLORS.values()), strict=False):
+    for (title, table), color in zip(
+        histories.items(), list(COLORS.values())[4:] + list(COLORS.values()), strict=False
+    ):
         left.plot(table["epoch"], table["train_loss"], color=color, marker="o", markersize=3.5)
         right.plot(table["epoch"], table["public_accuracy"], color=color, marker="o", markersize=3.5, label=title)
         switch = table.loc[table["size"] == table["size"].iloc[-1], "epoch"].iloc[0]
@@ -105,7 +115,7 @@ def confusion_matrices(matrices: Mapping[str, np.ndarray], classes: Sequence[str
         axis.grid(visible=False)
         for spine in axis.spines.values():
             spine.set_visible(False)
-    for axis in list(axes.flat)[len(matrices):]:
+    for axis in list(axes.flat)[len(matrices) :]:
         axis.set_axis_off()
     fig.suptitle("Percent of each label's rows", x=0.01, ha="left", fontsize=9, color=GRAY)
     return fig
@@ -153,7 +163,9 @@ def accuracy_intervals(summaries: Mapping[str, Mapping[str, float]], *, note: st
     return fig
 
 
-def reliability_diagram(tables: Mapping[str, Mapping[str, np.ndarray]], errors: Mapping[str, float], *, note: str = "") -> Figure:
+def reliability_diagram(
+    tables: Mapping[str, Mapping[str, np.ndarray]], errors: Mapping[str, float], *, note: str = ""
+) -> Figure:
     """Accuracy against confidence (`metrics.reliability`), a line for each model, with its ECE."""
     import matplotlib.pyplot as plt
 
@@ -162,7 +174,9 @@ def reliability_diagram(tables: Mapping[str, Mapping[str, np.ndarray]], errors: 
     for (title, table), color in zip(tables.items(), list(COLORS.values())[4:] + list(COLORS.values()), strict=False):
         seen = table["n"] >= 10
         label = f"{title}: ECE {100 * errors[title]:.1f} %"
-        axis.plot(table["confidence"][seen], table["accuracy"][seen], marker="o", markersize=4, color=color, label=label)
+        axis.plot(
+            table["confidence"][seen], table["accuracy"][seen], marker="o", markersize=4, color=color, label=label
+        )
     axis.set(title=f"Confidence and truth{note}", xlabel="confidence of the answer", ylabel="share that is right")
     axis.legend(loc="upper left", fontsize=9)
     return fig
@@ -176,10 +190,19 @@ def speed_accuracy(rows: Sequence[Mapping[str, float]], *, note: str = "") -> Fi
     for row, color in zip(rows, list(COLORS.values())[4:] + list(COLORS.values()), strict=False):
         axis.scatter(row["latency"], row["accuracy"], s=20 + 5 * row["megabytes"], color=color, alpha=0.85)
         axis.annotate(
-            f"{row['title']}\n{row['megabytes']:.0f} MB", (row["latency"], row["accuracy"]), xytext=(10, 0),
-            textcoords="offset points", va="center", fontsize=9, color=GRAY,
+            f"{row['title']}\n{row['megabytes']:.0f} MB",
+            (row["latency"], row["accuracy"]),
+            xytext=(10, 0),
+            textcoords="offset points",
+            va="center",
+            fontsize=9,
+            color=GRAY,
         )
     axis.margins(0.35, 0.5)
-    axis.set(title=f"Accuracy against time{note}", xlabel="milliseconds for one face (ONNX Runtime, CPU)", ylabel="PrivateTest accuracy")
+    axis.set(
+        title=f"Accuracy against time{note}",
+        xlabel="milliseconds for one face (ONNX Runtime, CPU)",
+        ylabel="PrivateTest accuracy",
+    )
     _percent(axis)
     return fig
