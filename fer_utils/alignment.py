@@ -25,7 +25,7 @@ SIDE = 48
 TEMPLATE = np.array([[14.5, 18], [32.5, 18], [23.5, 28.3], [16, 37], [31, 37]], np.float32)
 """Where `align` puts the landmarks of `detector.LANDMARKS`: float32 [5, 2], x and y in 48-px coordinates."""
 
-# FER2013 frames its faces closely. What would have to be enlarged by more than this is often an eye, a hand or a pattern
+# FER2013 frames its faces closely. What has to be enlarged by more than this is often an eye, a hand or a pattern
 # that MTCNN took for a face: then it must be certain.
 CLOSER, CERTAIN = 1.7, 0.95
 

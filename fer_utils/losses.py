@@ -104,7 +104,7 @@ def make(name: str, class_counts: np.ndarray, *, gamma: float = 2.0, beta: float
 def distillation(
     targets: tf.Tensor, logits: tf.Tensor, teacher_logits: tf.Tensor, *, weight: float = 0.7, temperature: float = 2.0
 ) -> tf.Tensor:
-    """Hinton et al. 2015: (1 − weight) · CE(labels) + weight · T² · KL(teacher ‖ student), one loss a row, float32 [N]."""
+    """(1 − weight) · CE(labels) + weight · T² · KL(teacher ‖ student), float32 [N] (Hinton et al. 2015)."""
     import tensorflow as tf
 
     hard = tf.nn.softmax_cross_entropy_with_logits(targets, logits)

@@ -109,7 +109,7 @@ def crop_face(frame: np.ndarray, box: tuple[float, float, float, float]) -> np.n
     Parameters
     ----------
     frame : uint8 [H, W, 3], RGB (or [H, W] gray).
-    box : x, y, width, height in pixels, as MTCNN gives it; it may reach over the frame's edge, where the border is repeated.
+    box : x, y, width, height in pixels, as MTCNN gives it; over the frame's edge the border is repeated.
 
     Returns
     -------

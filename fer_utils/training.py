@@ -104,7 +104,7 @@ def _training_set(config: Config, fer: Fer) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _batches(config: Config, images: np.ndarray, targets: np.ndarray, epoch: int) -> Iterator[tuple]:
-    """One epoch's augmented batches; the same ones whenever the same epoch is asked for (so a resumed run repeats none)."""
+    """One epoch's augmented batches; the same epoch always gives the same ones, so a resumed run repeats none."""
     rng = np.random.default_rng([config.seed, epoch])
     strengths = Augmentation(**config.augmentation)
     alpha = config.mixup if epoch < 0.7 * config.epochs else 0.0
@@ -349,7 +349,7 @@ def main(arguments: list[str] | None = None) -> None:
     folder = train(dataclasses.replace(RECIPES[options.recipe], **changes), fer)
     private = Run(folder.name).metrics["private"]
     print(
-        f"{folder}: PrivateTest accuracy {private['accuracy']:.4f}, macro-F1 {private['macro_f1']:.4f}, n {private['n']}"
+        f"{folder}: PrivateTest {private['accuracy']:.4f}, macro-F1 {private['macro_f1']:.4f} (n {private['n']})"
     )
 
 

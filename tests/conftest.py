@@ -1,4 +1,4 @@
-"""Shared fixtures: real data where `FER_DATA` points to it, the drawn sample, and a folder of the test's own for everything written."""
+"""Shared fixtures: real data where `FER_DATA` points to it, the drawn sample, a folder of its own for each test."""
 
 from __future__ import annotations
 

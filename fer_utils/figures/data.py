@@ -176,7 +176,7 @@ def vote_heatmap(shares: np.ndarray, classes: Sequence[str], votes: Sequence[str
     return figure
 
 
-def subplots(rows: int, columns: int, *, height: float, **options: bool) -> tuple[Figure, np.ndarray]:
+def subplots(rows: int, columns: int, *, height: float, **options: object) -> tuple[Figure, np.ndarray]:
     """A figure of README's width that belongs to the caller (no pyplot state), and its axes as a 2-D array."""
     from matplotlib.figure import Figure as NewFigure
 

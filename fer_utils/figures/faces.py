@@ -43,11 +43,11 @@ def prepared(images: np.ndarray, enlarged: np.ndarray, points: np.ndarray, *, no
 
     images: uint8 [K, 48, 48].  enlarged: uint8 [K, S, S, 3].  points: [K, 5, 2] in pixels of `enlarged`.
     """
-    figure, axes = subplots(2, len(images), height=2.75)
+    figure, axes = subplots(2, len(images), height=2.4, height_ratios=(54, 72))
     for column, (image, large, face) in enumerate(zip(images, enlarged, points, strict=True)):
         side = len(large)
         axes[0, column].imshow(image, cmap="gray", vmin=0, vmax=255, extent=(0, 48, 48, 0))
-        axes[0, column].set(xlim=(-12, 60), ylim=(60, -12))  # to the scale of the padded picture below
+        axes[0, column].set(xlim=(-12, 60), ylim=(51, -3))  # to the scale of the padded picture below
         axes[1, column].imshow(large, vmin=0, vmax=255)
         axes[1, column].scatter(face[:, 0], face[:, 1], s=9, c=POINT_COLORS, linewidths=0)
         axes[1, column].set(xlim=(0, side), ylim=(side, 0))
@@ -91,7 +91,7 @@ def distributions(values: Mapping[str, np.ndarray], *, note: str = "") -> Figure
         low, middle, high = np.percentile(data, (0.5, 50, 99.5))
         axis.hist(data, bins=np.linspace(low, high, 41), color=ACCENT, alpha=0.75)
         axis.axvline(middle, color=GRAY, lw=1.2)
-        axis.set_title(f"median {middle:.1f}", fontsize=8, fontweight="normal", color=GRAY)
+        axis.set_title(f"median {middle:.2f}", fontsize=8, fontweight="normal", color=GRAY)
         axis.set_xlabel(name, fontsize=8)
         axis.set_yticks([])
         axis.tick_params(labelsize=8)
@@ -125,12 +125,14 @@ def class_rows(images: np.ndarray, labels: Sequence[str], *, title: str, points:
                lines: Sequence[float] = ()) -> Figure:
     """Faces [R, C, 48, 48], a row for each label, with landmarks [R, C, 5, 2] and guide lines at heights `lines`."""
     rows, columns = images.shape[:2]
-    figure, axes = subplots(rows, columns, height=0.72 * rows + 0.4)
+    # No wider than it needs to be: a picture of a notebook must stay below 150 kB, and faces do not compress.
+    figure, axes = subplots(rows, columns, height=0.58 * rows + 0.35)
+    figure.set_figwidth(0.58 * columns + 0.9)
     for place in np.ndindex(rows, columns):
         axis = axes[place]
         axis.imshow(images[place], cmap="gray", vmin=0, vmax=255, interpolation="bilinear")
         if points is not None:
-            axis.scatter(*points[place].T, s=5, c=POINT_COLORS, linewidths=0)
+            axis.scatter(*points[place].T, s=4, c=POINT_COLORS, linewidths=0)
         for y in lines:
             axis.axhline(y, color="white", lw=0.5, alpha=0.55)
         axis.set(xlim=(-0.5, 47.5), ylim=(47.5, -0.5))
