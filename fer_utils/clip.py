@@ -18,7 +18,11 @@ import numpy as np
 
 from fer_utils import paths
 
-__all__ = ["CLIP_LABEL", "FPS", "FRAMES", "HEIGHT", "MIN_VISIBLE", "WIDTH", "ClipFrame", "clip_frames", "clip_path"]
+__all__ = [
+    "CLIP_LABEL", "FPS", "FRAMES", "HEIGHT", "MIN_VISIBLE", "WIDTH", "ClipFrame", "clip_frames", "clip_path", "clip_truth",
+]  # fmt: skip
+
+Box = tuple[float, float, float, float]
 
 WIDTH, HEIGHT, FPS, FRAMES = 640, 480, 25, 200
 CLIP_LABEL = "Happy"
@@ -62,7 +66,7 @@ class ClipFrame:
     """
 
     frame: np.ndarray
-    box: tuple[float, float, float, float] | None
+    box: Box | None
     label: str | None
     time: float
     visible: float
@@ -81,11 +85,23 @@ def clip_frames() -> Iterator[ClipFrame]:
     portrait, mask, wall = _portrait(), _mask(), _wall()
     for i in range(FRAMES):
         time = i / FPS
-        x, y, size, roll = _at(time)
-        frame = _compose(portrait, mask, wall, x, y, size, roll, light=1 + 0.08 * np.sin(1.7 * time))
-        box = (x - size * FACE[2] / 2, y - size * FACE[3] / 2, size * FACE[2], size * FACE[3])
-        visible = _inside(box)
-        yield ClipFrame(frame, box if visible > 0 else None, CLIP_LABEL if visible > 0 else None, time, visible)
+        box, visible = _truth(time)
+        frame = _compose(portrait, mask, wall, *_at(time), light=1 + 0.08 * np.sin(1.7 * time))
+        yield ClipFrame(frame, box, CLIP_LABEL if box else None, time, visible)
+
+
+def clip_truth() -> list[Box | None]:
+    """The boxes of all `clip_frames`, without drawing them; None also where less than 70 % of the face is inside."""
+    truth = [_truth(i / FPS) for i in range(FRAMES)]
+    return [box if visible >= MIN_VISIBLE else None for box, visible in truth]
+
+
+def _truth(time: float) -> tuple[Box | None, float]:
+    """The face's box, and the share of it inside the frame; no box when that is 0."""
+    x, y, size, _ = _at(time)
+    box = (x - size * FACE[2] / 2, y - size * FACE[3] / 2, size * FACE[2], size * FACE[3])
+    visible = _inside(box)
+    return (box if visible > 0 else None), visible
 
 
 def clip_path() -> Path:
@@ -135,7 +151,7 @@ def _mask() -> np.ndarray:
 
 @lru_cache
 def _wall() -> np.ndarray:
-    """float32 [480, 640, 3] RGB: a plaster wall in soft light, a board and a door frame; no picture of anything."""
+    """uint8 [480, 640, 3] RGB: a plaster wall in soft light, a board and a door frame; no picture of anything."""
     rng = np.random.default_rng(11)
     wall = np.empty((HEIGHT, WIDTH, 3), np.float32)
     wall[:] = (158, 166, 170)
@@ -148,7 +164,7 @@ def _wall() -> np.ndarray:
     cv2.rectangle(wall, (60, 60), (300, 210), (182, 180, 172), 5)
     wall = cv2.GaussianBlur(wall, (0, 0), 5)
     light = np.linspace(1.1, 0.8, WIDTH, dtype=np.float32)[None, :, None]
-    return wall * light + rng.normal(0, 1.5, wall.shape).astype(np.float32)
+    return np.clip(wall * light + rng.normal(0, 1.5, wall.shape), 0, 255).astype(np.uint8)
 
 
 def _at(time: float) -> tuple[float, float, float, float]:
@@ -166,12 +182,11 @@ def _compose(portrait, mask, wall, x: float, y: float, size: float, roll: float,
     matrix = cv2.getRotationMatrix2D(centre, roll, size)
     matrix[:, 2] += np.array((x, y)) - centre
     person = cv2.warpAffine(portrait, matrix, (WIDTH, HEIGHT), borderMode=cv2.BORDER_REPLICATE)
-    alpha = cv2.warpAffine(mask, matrix, (WIDTH, HEIGHT))[..., None]
-    frame = (wall + alpha * (person.astype(np.float32) - wall)) * light
-    return np.clip(np.rint(frame), 0, 255).astype(np.uint8)
+    alpha = cv2.warpAffine(mask, matrix, (WIDTH, HEIGHT))
+    return cv2.convertScaleAbs(cv2.blendLinear(person, wall, alpha, 1 - alpha), alpha=light)
 
 
-def _inside(box: tuple[float, float, float, float]) -> float:
+def _inside(box: Box) -> float:
     """Share of a box's area that is inside the frame."""
     x, y, w, h = box
     across = max(0.0, min(x + w, WIDTH) - max(x, 0.0))

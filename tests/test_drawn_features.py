@@ -11,9 +11,9 @@ from fer_utils.facial_actions import ACTION_UNITS
 LOOK = replace(
     random_look(np.random.default_rng(0)), skin=200.0, hair=30.0, back=200.0, yaw=0.0, roll=0.0, scale=1.0,
     shift=(0.0, 0.0), gaze=(0.0, 0.0), light=(0.0, 0.0), contrast=1.0, blur=0.2, noise=0.0, glasses=0, beard=0,
-    hairstyle=1,
+    hairstyle=1, volume=0.06,
     brow=1.2, width=0.7, eye_gap=0.3, eye_size=1.0,
-    nose=1.0, mouth_width=0.26, lips=1.0, jaw=0.7, chin=0.92, volume=0.06,
+    nose=1.0, mouth_width=0.26, lips=1.0, jaw=0.7, chin=0.92,
 )  # fmt: skip
 
 EYES, BROWS, NOSE, MOUTH = np.s_[16:24, 12:36], np.s_[8:17, 12:36], np.s_[18:31, 18:30], np.s_[30:46, 12:36]
