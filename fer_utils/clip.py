@@ -19,7 +19,8 @@ import numpy as np
 from fer_utils import paths
 
 __all__ = [
-    "CLIP_LABEL", "FPS", "FRAMES", "HEIGHT", "MIN_VISIBLE", "WIDTH", "ClipFrame", "clip_frames", "clip_path", "clip_truth",
+    "CLIP_LABEL", "FPS", "FRAMES", "HEIGHT", "MIN_VISIBLE", "WIDTH",
+    "ClipFrame", "clip_frames", "clip_path", "clip_truth",
 ]  # fmt: skip
 
 Box = tuple[float, float, float, float]
