@@ -20,7 +20,7 @@ from fer_utils import paths
 
 __all__ = [
     "CLIP_LABEL", "FPS", "FRAMES", "HEIGHT", "MIN_VISIBLE", "WIDTH",
-    "ClipFrame", "clip_frames", "clip_path", "clip_truth",
+    "ClipFrame", "clip_frames", "clip_path",
 ]  # fmt: skip
 
 Box = tuple[float, float, float, float]
@@ -89,12 +89,6 @@ def clip_frames() -> Iterator[ClipFrame]:
         box, visible = _truth(time)
         frame = _compose(portrait, mask, wall, *_at(time), light=1 + 0.08 * np.sin(1.7 * time))
         yield ClipFrame(frame, box, CLIP_LABEL if box else None, time, visible)
-
-
-def clip_truth() -> list[Box | None]:
-    """The boxes of all `clip_frames`, without drawing them; None also where less than 70 % of the face is inside."""
-    truth = [_truth(i / FPS) for i in range(FRAMES)]
-    return [box if visible >= MIN_VISIBLE else None for box, visible in truth]
 
 
 def _truth(time: float) -> tuple[Box | None, float]:

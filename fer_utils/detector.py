@@ -38,7 +38,7 @@ class Detector:
     min_face_size : side in pixels of the smallest face to look for, at least 12. Twice as large is four times as fast.
     thresholds : scores in [0, 1] that a candidate must exceed in P-, R- and O-Net.
     scale_factor : ratio of two neighbouring levels of the image pyramid, in (0, 1).
-    threads : threads for each network; 0 leaves it to ONNX Runtime (all cores).
+    threads : threads to work with; 0 = as many as cores.
     backend : "onnx" (the networks in models/, no TensorFlow) or "mtcnn" (the package, for comparison; slow).
     fit_to_image : cut boxes at the image's border, as the package does. False keeps them whole: better for crops that
         are to have the same framing at the border as elsewhere.
@@ -73,6 +73,8 @@ class Detector:
 
     def close(self) -> None:
         """Release the networks. A closed detector raises RuntimeError."""
+        if self._cascade is not None:
+            self._cascade.close()
         self._cascade = None
 
     def detect(self, image: np.ndarray) -> list[Face]:

@@ -12,6 +12,9 @@ and reports no face at all. Here the pyramid ends where the window no longer fit
 
 from __future__ import annotations
 
+import os
+from concurrent.futures import ThreadPoolExecutor
+
 import cv2
 import numpy as np
 
@@ -33,7 +36,8 @@ class Cascade:
     Rows that the methods return are float64 [M, 16]: image index, x1, y1, x2, y2 (pixels), score (0–1), five landmark
     x, five landmark y (pixels; left eye, right eye, nose, left and right mouth corner as seen in the image).
 
-    thresholds: scores from which P-, R- and O-Net pass a candidate on.  threads: for each network, 0 = all cores.
+    thresholds: scores from which P-, R- and O-Net pass a candidate on.  threads: 0 = as many as cores; the levels of
+    the pyramid are shared out among them, which scales better than one small level on all of them.
     fit_to_image: cut boxes at the image's border, as the package does.
     """
 
@@ -41,7 +45,14 @@ class Cascade:
                  scale_factor: float = 0.709, threads: int = 0, fit_to_image: bool = True):
         self.min_face_size, self.scale_factor, self.fit_to_image = min_face_size, scale_factor, fit_to_image
         self.thresholds = thresholds
-        self._pnet, self._rnet, self._onet = (_session(name, threads) for name in ("pnet", "rnet", "onet"))
+        workers = threads or os.cpu_count() or 1
+        self._pnet, self._rnet, self._onet = _session("pnet", 1), _session("rnet", threads), _session("onet", threads)
+        self._pool = ThreadPoolExecutor(workers, "mtcnn") if workers > 1 else None
+
+    def close(self) -> None:
+        """End the threads."""
+        if self._pool:
+            self._pool.shutdown(wait=False)
 
     def detect(self, images: np.ndarray) -> np.ndarray:
         """Faces in uint8 [N, H, W, 3] RGB as rows [M, 16], by image, then by falling score."""
@@ -68,23 +79,25 @@ class Cascade:
     def _propose(self, images: np.ndarray) -> np.ndarray:
         """P-Net on every level of the pyramid → square candidates [M, 6]."""
         height, width = images.shape[1:3]
-        levels = []
+        jobs = []
         for scale in pyramid(height, width, min_face_size=self.min_face_size, scale_factor=self.scale_factor):
             size = int(width * scale), int(height * scale)
             step = max(1, MAX_LEVEL_PIXELS // (size[0] * size[1]))
-            for start in range(0, len(images), step):
-                rows = self._propose_at(images[start:start + step], size, scale)
-                rows[:, 0] += start
-                levels.append(rows)
+            jobs += [(images, start, start + step, size, scale) for start in range(0, len(images), step)]
+        run = self._pool.map if self._pool else map
+        levels = list(run(lambda job: self._propose_at(*job), jobs))
         return _square(_suppress(np.concatenate(levels), 0.7)) if levels else np.empty((0, 6))
 
-    def _propose_at(self, images: np.ndarray, size: tuple[int, int], scale: float) -> np.ndarray:
-        level = np.stack([cv2.resize(image, size, interpolation=cv2.INTER_AREA) for image in images])
-        offsets, scores = self._pnet.run(["boxes", "scores"], {"image": level})
-        image, y, x = np.nonzero(scores[..., 1] > self.thresholds[0])
+    def _propose_at(self, images: np.ndarray, start: int, stop: int, size: tuple[int, int], scale: float) -> np.ndarray:
+        level = np.stack([cv2.resize(image, size, interpolation=cv2.INTER_AREA) for image in images[start:stop]])
+        (cells,) = self._pnet.run(["cells"], {"image": level})
+        with np.errstate(divide="ignore"):  # a threshold of 0 or 1 is infinite log-odds: everything, nothing
+            odds = np.log(self.thresholds[0]) - np.log1p(-self.thresholds[0])
+        image, y, x = np.nonzero(cells[:, 4] > odds)
+        found = cells[image, :, y, x].astype(np.float64)
         corners = np.stack([x * STRIDE + 1, y * STRIDE + 1, x * STRIDE + CELL, y * STRIDE + CELL], axis=1)
-        boxes = (corners + offsets[image, y, x].astype(np.float64) * (CELL - 1)) / scale
-        return _suppress(np.column_stack([image, boxes, scores[image, y, x, 1]]), 0.5)
+        boxes = (corners + found[:, :4] * (CELL - 1)) / scale
+        return _suppress(np.column_stack([image + start, boxes, 1 / (1 + np.exp(-found[:, 4]))]), 0.5)
 
     def _reject(self, images: np.ndarray, rows: np.ndarray) -> np.ndarray:
         """R-Net on the candidates → fewer, better squares [M, 6]."""

@@ -25,6 +25,9 @@ class PackageCascade:
         self._options = {"min_face_size": min_face_size, "scale_factor": scale_factor, "fit_to_image": fit_to_image,
                          **dict(zip(("threshold_pnet", "threshold_rnet", "threshold_onet"), thresholds, strict=True))}
 
+    def close(self) -> None:
+        """Nothing to release: TensorFlow frees the networks with the object."""
+
     def detect(self, images: np.ndarray) -> np.ndarray:
         """Faces in uint8 [N, H, W, 3] RGB as rows [M, 16], by image, then by falling score."""
         rows = [self._one(index, image) for index, image in enumerate(images)]

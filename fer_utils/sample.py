@@ -13,12 +13,12 @@ from functools import lru_cache
 import cv2
 import numpy as np
 
-from fer_utils.clip import CLIP_LABEL, FPS, ClipFrame, clip_frames, clip_path, clip_truth
+from fer_utils.clip import CLIP_LABEL, FPS, ClipFrame, clip_frames, clip_path
 from fer_utils.data import CLASSES, Fer
 from fer_utils.drawn_faces import draw, random_look
 from fer_utils.facial_actions import CONFUSIONS, random_units
 
-__all__ = ["CLIP_LABEL", "FPS", "ClipFrame", "clip_frames", "clip_path", "clip_truth", "faces"]
+__all__ = ["CLIP_LABEL", "FPS", "ClipFrame", "clip_frames", "clip_path", "faces"]
 
 FER2013_COUNTS = np.array(
     (

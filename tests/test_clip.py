@@ -32,10 +32,6 @@ def test_the_face_moves_grows_leaves_and_returns(frames) -> None:
     assert max(widths) > 2 * min(widths) and max(centres) - min(centres) > 300
 
 
-def test_the_truth_without_pixels_is_the_same(frames) -> None:
-    assert clip.clip_truth() == [item.box if item.holds_face else None for item in frames]
-
-
 def test_boxes_reach_over_the_edge_and_visible_is_the_share_inside(frames) -> None:
     partial = [item for item in frames if 0 < item.visible < 1]
     assert partial
