@@ -242,11 +242,11 @@ def record(fer: Fer, *, target: Path | None = None, workers: int = 0, chunk: int
            progress: Callable[[int, int], None] | None = None) -> Path:
     """Find the landmarks of a whole data set and write them to `target` (models/landmarks.npz), chunk by chunk.
 
-    A finished chunk lies in the checkpoint folder, so a stopped run goes on where it was.
+    A finished chunk lies in the checkpoint folder, so a stopped run goes on where it was; a finished run removes them.
     """
     from fer_utils.data import image_hashes
 
-    hashes, parts = image_hashes(fer.images), []
+    hashes, parts, files = image_hashes(fer.images), [], []
     for start in range(0, len(fer), chunk):
         mine = slice(start, start + chunk)
         file = paths.checkpoint_dir() / f"landmarks_{_digest(hashes[mine])}.npz"
@@ -255,10 +255,13 @@ def record(fer: Fer, *, target: Path | None = None, workers: int = 0, chunk: int
             part = fer_landmarks(fer.images[mine], workers=workers)
             _save(file, hashes[mine], part)
         parts.append(part)
+        files.append(file)
         if progress:
             progress(min(start + chunk, len(fer)), len(fer))
     target = target or landmarks_path()
     _save(target, hashes, _join(parts))
+    for file in files:
+        file.unlink(missing_ok=True)
     return target
 
 

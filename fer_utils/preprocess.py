@@ -19,8 +19,8 @@ DETAIL = 48  # the side of a FER2013 image, pixels
 
 # FER2013's framing, measured on its Training split with MTCNN: the 48-px frame's side and centre, as multiples of the
 # detected box (side = the mean of width and height; offsets from the box's centre, positive = right, down).
-FRAME_SIDE = 1.10
-FRAME_OFFSET = (0.0, -0.02)
+FRAME_SIDE = 1.084
+FRAME_OFFSET = (0.0, 0.0)
 
 
 class ImageError(ValueError):

@@ -321,7 +321,7 @@ def train(config: Config, fer: Fer, *, folder: Path | None = None, verbose: bool
     }
     labels = {"public": public.labels, "private": private.labels}
     facts = {
-        "data": fer.origin,
+        "data": "drawn sample" if fer.is_sample else "FER2013",
         "is_sample": fer.is_sample,
         "initial_weights": trainer.origin,
         "training_rows": len(images),

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from face_images import portrait
 
-from fer_utils import data, landmarks
+from fer_utils import data, landmarks, paths
 from fer_utils.alignment import TEMPLATE
 from fer_utils.landmarks import ATTEMPTS, Attempt, Landmarks, fer_landmarks, load_landmarks, search
 from fer_utils.preprocess import ImageError
@@ -154,6 +154,7 @@ def test_a_stopped_recording_goes_on(drawn12, tmp_path, monkeypatch):
     assert not target.exists()
     landmarks.record(drawn12, target=target, chunk=5)
     assert calls == [5, 5, 5, 2]  # the first five were not searched again
+    assert not list(paths.checkpoint_dir().glob("landmarks_*"))  # and another recording starts anew
     with np.load(target, allow_pickle=False) as stored:
         np.testing.assert_array_equal(stored["hashes"], data.image_hashes(drawn12.images))
         np.testing.assert_allclose(stored["points"], fer_landmarks(drawn12.images).points, atol=0.02)

@@ -41,7 +41,7 @@ def strip(
         axis.axis("off")
     for axis, (seconds, image) in zip(axes.flat, snapshots, strict=False):
         axis.imshow(image)
-        axis.set_title(f"{seconds:.1f} s", fontsize=9, fontweight="normal")
+        axis.set_title(f"{seconds:.1f} s", fontsize=9, fontweight="normal", loc="left")
     if title:
         fig.suptitle(title, fontsize=11, fontweight="bold", x=0.01, ha="left")
     return fig

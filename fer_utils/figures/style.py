@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING
 from fer_utils import paths
 
 if TYPE_CHECKING:
+    from IPython.display import Image
     from matplotlib.figure import Figure
 
-__all__ = ["ACCENT", "COLORS", "GRAY", "MUTED", "WIDTH", "save", "use"]
+__all__ = ["ACCENT", "COLORS", "GRAY", "MUTED", "WIDTH", "save", "show", "use"]
 
 WIDTH = 7.3  # inches; at DPI this is a README's 800 pixels
 DPI = 110
@@ -56,3 +57,13 @@ def save(fig: Figure, name: str) -> Path:
             small = full.resize(size, Image.Resampling.LANCZOS)
             small.quantize(colours, dither=Image.Dither.NONE).save(temporary, optimize=True)
     return path
+
+
+def show(fig: Figure, name: str) -> Image:
+    """Save `fig` (see `save`), close it, and return the saved picture for a notebook: the same bytes in both places."""
+    import matplotlib.pyplot as plt
+    from IPython.display import Image
+
+    path = save(fig, name)
+    plt.close(fig)
+    return Image(path)
