@@ -1,0 +1,40 @@
+import numpy as np
+import pandas as pd
+import pytest
+
+from fer_utils import metrics
+from fer_utils.data import CLASSES
+from fer_utils.figures import results
+
+RNG = np.random.default_rng(0)
+LABELS = RNG.integers(0, 7, 200)
+P = metrics.softmax(RNG.normal(size=(200, 7)) + 2 * np.eye(7)[LABELS])
+SUMMARY = metrics.summary(LABELS, P)
+
+
+def test_confusion_shows_percent_of_rows():
+    fig = results.confusion_matrices({"A": metrics.confusion(LABELS, P.argmax(1))}, CLASSES)
+    shown = np.array([int(text.get_text()) for text in fig.axes[0].texts]).reshape(7, 7)
+    assert np.abs(shown.sum(1) - 100).max() <= 4 and len(fig.axes) == 1
+
+
+def test_class_metrics_prints_every_number():
+    fig = results.class_metrics(SUMMARY["per_class"], "A")
+    assert len(fig.axes[0].texts) == 21
+    assert fig.axes[0].texts[0].get_text() == f"{100 * SUMMARY['per_class']['Angry']['precision']:.0f}"
+
+
+def test_curves_and_intervals_draw_every_run():
+    table = pd.DataFrame({"epoch": [1, 2], "size": [72, 96], "train_loss": [2, 1.0], "public_accuracy": [0.3, 0.5]})
+    fig = results.learning_curves({"A": table, "B": table})
+    assert [len(axis.lines) for axis in fig.axes] == [2, 4]
+    fig = results.accuracy_intervals({"A": SUMMARY, "B": SUMMARY})
+    assert [label.get_text() for label in fig.axes[0].get_yticklabels()] == ["A", "B"]
+
+
+@pytest.mark.parametrize("runs", [1, 3])
+def test_reliability_and_speed(runs):
+    tables = {f"m{i}": metrics.reliability(LABELS, P) for i in range(runs)}
+    assert len(results.reliability_diagram(tables, dict.fromkeys(tables, 0.1)).axes[0].lines) == runs + 1
+    rows = [{"title": "m", "latency": 1.0 + i, "accuracy": 0.6, "megabytes": 12} for i in range(runs)]
+    assert len(results.speed_accuracy(rows).axes[0].collections) == runs

@@ -1,0 +1,59 @@
+"""The four networks, their precision variant and their weights on disk (mixed_layers and weights_file too)."""
+
+import keras
+import numpy as np
+import pytest
+
+from fer_utils import models
+
+FACES = np.random.default_rng(0).uniform(0, 255, (2, 96, 96, 3)).astype(np.float32)
+
+
+@pytest.mark.parametrize("name, millions, multiplies", [
+    ("xception", 20.9, 826), ("mobilenet_v3_large", 3.0, 41), ("efficientnet_b0", 4.1, 71), ("resnet18", 11.2, 333),
+])
+def test_build(name, millions, multiplies):
+    model = models.build(name, weights=None)
+    assert np.asarray(model(FACES)).shape == (2, 7) and model.initial_weights == "random"
+    assert model.count_params() / 1e6 == pytest.approx(millions, abs=0.06)
+    assert models.mflops(model) == pytest.approx(multiplies, abs=1)
+    norms = [layer for layer in model._flatten_layers() if isinstance(layer, keras.layers.BatchNormalization)]
+    assert norms and all(layer.momentum <= models.BATCHNORM_MOMENTUM for layer in norms)
+    assert np.asarray(models.with_probabilities(model)(FACES)).sum(1) == pytest.approx(1, abs=1e-5)
+
+
+def test_the_seed_decides():
+    first, again, other = (models.build("mobilenet_v3_large", weights=None, seed=seed) for seed in (1, 1, 2))
+    kernels = [model.get_layer("logits").get_weights()[0] for model in (first, again, other)]
+    assert np.array_equal(kernels[0], kernels[1]) and not np.array_equal(kernels[0], kernels[2])
+
+
+def test_weights_come_from_a_folder_or_a_clear_error(tmp_path, monkeypatch):
+    source = keras.applications.MobileNetV3Large(weights=None, include_top=False, include_preprocessing=False,
+                                                 input_shape=(None, None, 3))
+    source.save_weights(tmp_path / "mobilenet_v3_large_mine.weights.h5")
+    monkeypatch.setenv("FER_WEIGHTS", str(tmp_path))
+    model = models.build("mobilenet_v3_large")
+    assert model.initial_weights == "mobilenet_v3_large_mine.weights.h5"
+    assert np.array_equal(model.layers[2].get_weights()[0], source.get_weights()[0])
+    with pytest.raises(models.WeightsError, match="holds no xception"):
+        models.build("xception", weights=tmp_path)
+    (tmp_path / "xception.weights.h5").write_bytes(b"cut off")
+    with pytest.raises(models.WeightsError, match="does not hold the weights of xception"):
+        models.build("xception", weights=tmp_path)
+
+
+@pytest.mark.parametrize("call, words", [
+    (lambda: models.build("vgg"), "must be one of"), (lambda: models.build("xception", precision="int4"), "precision"),
+    (lambda: models.base_name("vgg_aligned"), "start with one of"),
+])
+def test_bad_names(call, words):
+    with pytest.raises(ValueError, match=words):
+        call()
+
+
+def test_a_run_without_weights_says_so(monkeypatch, tmp_path):
+    monkeypatch.setenv("FER_MODELS", str(tmp_path))
+    with pytest.raises(FileNotFoundError, match="04_finetuning"):
+        models.load("xception")
+    assert models.base_name("xception_aligned") == "xception"

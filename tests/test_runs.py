@@ -1,0 +1,29 @@
+import numpy as np
+import pytest
+
+from fer_utils import metrics, paths, runs
+
+
+@pytest.mark.parametrize("name", runs.recorded())
+def test_recorded_metrics_follow_from_the_recorded_predictions(name):
+    run = runs.Run(name)
+    for split in ("public", "private"):
+        again = metrics.summary(run.predictions[f"{split}_labels"], run.predictions[split])
+        stored = run.metrics[split]
+        assert stored["n"] == again["n"] == 3589
+        for key in ("accuracy", "macro_f1", "balanced_accuracy", "precision", "f1", "ece", "accuracy_low"):
+            assert stored[key] == pytest.approx(again[key], abs=1e-9), key
+    kept = run.history.loc[run.history["epoch"] == run.config["best_epoch"]].iloc[0]
+    assert kept["size"] == 96 and len(run.history) == len(run.config["sizes"])
+    assert np.allclose(run.predictions["private"].sum(1), 1, atol=1e-5)
+
+
+@pytest.mark.parametrize("name", runs.recorded())
+def test_the_model_cards_log_tells_the_recorded_epochs(name):
+    card = (paths.MODELS / "README.md").read_text(encoding="utf-8")
+    assert all(f"{value:.3f}" in card for value in runs.Run(name).history["public_accuracy"])
+
+
+def test_a_run_that_is_not_there():
+    with pytest.raises(FileNotFoundError, match="no finished run 'vgg'"):
+        runs.Run("vgg")

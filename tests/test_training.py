@@ -1,0 +1,88 @@
+"""A real, small run on the drawn sample: it is recorded, and after kill -9 it goes on and loses one epoch at most."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+
+from fer_utils import data, paths, runs
+from fer_utils.training import Config, _batches, _rate
+
+SMALL = dict(sizes=(48, 48, 96), rows=256, batch=32, head_steps=2, weights=None)
+PROGRAM = """
+import json, sys
+from pathlib import Path
+from fer_utils import data
+from fer_utils.training import Config, train
+train(Config("mobilenet_v3_large_kill", **json.loads(sys.argv[2])), data.load("sample"), folder=Path(sys.argv[1]))
+"""
+
+
+def start(folder):
+    return subprocess.Popen(
+        [sys.executable, "-u", "-c", PROGRAM, str(folder), json.dumps(SMALL)], cwd=paths.ROOT, text=True,
+        stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, env={**os.environ, "FER_DATA": "sample"},
+    )
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("moment", ["in the second epoch", "while the first checkpoint is written"])
+def test_a_killed_run_goes_on_and_loses_one_epoch_at_most(tmp_path, moment):
+    process = start(tmp_path)
+    state = tmp_path / "checkpoints" / "mobilenet_v3_large_kill" / "state.npz"
+    deadline = time.monotonic() + 300
+    while time.monotonic() < deadline and process.poll() is None:
+        writing = any(state.parent.glob(".state-*")) if state.parent.is_dir() else False
+        if state.is_file() if moment == "in the second epoch" else writing:
+            break
+        time.sleep(0.002)
+    assert process.poll() is None, "it ended before it could be killed"
+    process.send_signal(signal.SIGKILL)
+    process.communicate()
+    saved = state.is_file()
+    output, _ = start(tmp_path).communicate(timeout=400)
+    assert ("resumed after epoch" in output) == saved and (saved or moment != "in the second epoch")
+    run = runs.Run("mobilenet_v3_large_kill", folder=tmp_path)
+    assert run.history["epoch"].tolist() == [1, 2, 3]
+    assert output.count("epoch 1/3") == (0 if saved else 1)
+    assert run.predictions["private"].shape == (len(data.load("sample").where("PrivateTest")), 7)
+    assert run.config["is_sample"] and run.config["best_epoch"] == 3 and run.config["training_rows"] == 256
+    assert (run.folder / "model.weights.h5").is_file()
+
+
+def test_an_epochs_batches_are_the_same_whenever_it_is_asked_for(drawn):
+    config = Config("xception", sizes=(48, 96), batch=8)
+    images, targets = drawn.images[:40], np.eye(7, dtype=np.float32)[drawn.labels[:40]]
+    first, again, other = (list(_batches(config, images, targets, epoch)) for epoch in (0, 0, 1))
+    assert len(first) == 5 and first[0][0].shape == (8, 48, 48, 3) and other[0][0].shape == (8, 96, 96, 3)
+    assert all(np.array_equal(a[0], b[0]) for a, b in zip(first, again, strict=True))
+
+
+def test_rate_warms_up_and_falls_to_zero():
+    config = Config("xception")
+    rates = [_rate(config, step, 700, 100) for step in range(700)]
+    assert rates[0] < rates[25] < max(rates) == pytest.approx(config.learning_rate, rel=1e-3) and rates[-1] < 1e-8
+    assert np.argmax(rates) in (49, 50)
+
+
+@pytest.mark.parametrize("changes, words", [
+    ({"run": "vgg"}, "must start with"), ({"sizes": ()}, "one input side"), ({"sizes": (96, 16)}, "≥ 32"),
+    ({"sizes": (72, 72)}, "must end with 96"), ({"augmentation": {"blur": 1}}, "among"),
+])
+def test_bad_configurations(changes, words):
+    with pytest.raises(ValueError, match=words):
+        Config(**{"run": "xception", **changes})
+
+
+def test_leaked_rows_are_not_trained_on(drawn):
+    from fer_utils.training import _training_set
+
+    images, _ = _training_set(Config("xception"), drawn)
+    test = {image.tobytes() for image in drawn.images[drawn.split > 0]}
+    assert len(images) and not any(image.tobytes() in test for image in images)
+    assert len(images) < int((drawn.split == 0).sum())
