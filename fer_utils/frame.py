@@ -6,8 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from fer_utils.preprocess import ImageError
-from fer_utils.preprocess import _to_uint8 as to_uint8
+from fer_utils.preprocess import ImageError, to_uint8
 
 __all__ = ["Frame", "as_frame"]
 

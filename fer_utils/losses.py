@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from fer_utils.data import VOTE_CLASSES
+
 if TYPE_CHECKING:
     import tensorflow as tf
 
@@ -135,7 +137,7 @@ def soft_targets(
         raise ValueError(f"blend, smoothing: must lie in [0, 1]; got {blend}, {smoothing}")
     targets = np.eye(7, dtype=np.float32)[labels]
     if votes is not None and blend:
-        crowd = votes[:, [4, 5, 6, 1, 3, 2, 0]].astype(np.float32)  # FER+'s columns in FER2013's class order
+        crowd = votes[:, np.argsort(VOTE_CLASSES)].astype(np.float32)  # FER+'s columns in FER2013's class order
         total = crowd.sum(1, keepdims=True)
         crowd = np.divide(crowd, total, out=targets.copy(), where=total > 0)
         targets = (1 - blend) * targets + blend * crowd

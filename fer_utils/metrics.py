@@ -9,11 +9,11 @@ from collections.abc import Callable
 
 import numpy as np
 
+from fer_utils.data import CLASSES
+
 __all__ = [
     "bootstrap", "confusion", "ece", "fit_temperature", "mcnemar", "per_class", "reliability", "softmax", "summary",
 ]
-
-CLASS_NAMES = ("Angry", "Disgust", "Fear", "Happy", "Sad", "Surprise", "Neutral")
 
 
 def _check(labels: np.ndarray, other: np.ndarray, name: str) -> tuple[np.ndarray, np.ndarray]:
@@ -162,7 +162,7 @@ def summary(labels: np.ndarray, probabilities: np.ndarray) -> dict[str, object]:
     table = per_class(matrix)
     classes = {
         name: {key: (int if key == "n" else float)(column[row]) for key, column in table.items()}
-        for row, name in enumerate(CLASS_NAMES)
+        for row, name in enumerate(CLASSES)
     }
     return {
         "n": len(labels), **_scores(matrix),

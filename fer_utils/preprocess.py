@@ -12,7 +12,9 @@ from collections.abc import Iterable
 import cv2
 import numpy as np
 
-__all__ = ["DETAIL", "INPUT_SIZE", "ImageError", "crop_face", "frame_of", "to_gray48", "to_input", "to_inputs"]
+__all__ = [
+    "DETAIL", "INPUT_SIZE", "ImageError", "crop_face", "frame_of", "to_gray48", "to_input", "to_inputs", "to_uint8",
+]
 
 INPUT_SIZE = 96  # the side of the network's input, pixels
 DETAIL = 48  # the side of a FER2013 image, pixels
@@ -27,7 +29,15 @@ class ImageError(ValueError):
     """An array that is not a picture this package can read."""
 
 
-def _to_uint8(image: np.ndarray) -> np.ndarray:
+def to_uint8(image: np.ndarray) -> np.ndarray:
+    """Any picture's pixels as uint8 0–255, shape kept.
+
+    `image` is uint8, uint16 (its upper byte is kept), bool, or float in [0, 1] or [0, 255].
+
+    Raises ImageError for other dtypes, values outside, NaN or infinity.
+    """
+    if not image.size:
+        raise ImageError(f"image: must hold pixels; got shape {list(image.shape)}")
     if image.dtype == np.uint8:
         return image
     if image.dtype == np.uint16:  # 16-bit pictures: keep the upper byte
@@ -67,7 +77,7 @@ def to_gray48(face: np.ndarray) -> np.ndarray:
         raise ImageError(f"image: shape must be [H, W], [H, W, 1], [H, W, 3] or [H, W, 4]; got {list(image.shape)}")
     if min(image.shape[:2]) < 2:
         raise ImageError(f"image: a face needs at least 2 × 2 pixels; got {image.shape[0]} × {image.shape[1]}")
-    image = np.ascontiguousarray(_to_uint8(image))
+    image = np.ascontiguousarray(to_uint8(image))
     if image.ndim == 3:
         image = cv2.cvtColor(image, cv2.COLOR_RGBA2GRAY if image.shape[2] == 4 else cv2.COLOR_RGB2GRAY)
     if image.shape == (DETAIL, DETAIL):

@@ -65,6 +65,11 @@ class Config:
         object.__setattr__(self, "sizes", tuple(int(size) for size in self.sizes))
         if not self.sizes or min(self.sizes) < 32:
             raise ValueError(f"sizes: one input side ≥ 32 for each epoch; got {self.sizes}")
+        if self.sizes[-1] != preprocess.INPUT_SIZE:
+            raise ValueError(
+                f"sizes: must end with {preprocess.INPUT_SIZE}, the side at which the network is tested and "
+                f"shipped (one that never saw it does badly there); got {self.sizes}"
+            )
         Augmentation(**self.augmentation)
 
     @property

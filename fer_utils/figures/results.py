@@ -100,7 +100,7 @@ def confusion_matrices(matrices: Mapping[str, np.ndarray], classes: Sequence[str
     """
     import matplotlib.pyplot as plt
 
-    columns = min(2, len(matrices))
+    columns = 2 if len(matrices) > 1 else 1
     rows = -(-len(matrices) // columns)
     fig, axes = plt.subplots(rows, columns, figsize=(WIDTH, 3.9 * rows), squeeze=False)
     for axis, (title, matrix) in zip(axes.flat, matrices.items(), strict=False):
@@ -154,7 +154,7 @@ def accuracy_intervals(summaries: Mapping[str, Mapping[str, float]], *, note: st
             axis.plot(scores[name], row + offset, "o", color=color, label=label)
             axis.text(high + 0.004, row + offset, f"{100 * scores[name]:.1f}", va="center", fontsize=9, color=GRAY)
     axis.set_yticks(range(len(summaries)), list(summaries))
-    axis.invert_yaxis()
+    axis.set_ylim(len(summaries) - 0.5, -0.5)
     n = next(iter(summaries.values()))["n"]
     axis.set(title=f"PrivateTest, n = {n:,}, with 95 % intervals{note}", xlabel="percent")
     axis.xaxis.set_major_formatter(lambda value, _: f"{100 * value:.0f}")
