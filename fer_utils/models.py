@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from fer_utils import mixed_layers, paths
+from fer_utils.preprocess import INPUT_SIZE
 
 if TYPE_CHECKING:
     import keras
@@ -20,6 +21,7 @@ __all__ = [
     "WeightsError",
     "base_name",
     "build",
+    "check_side",
     "find_weights",
     "load",
     "mflops",
@@ -56,6 +58,12 @@ def base_name(run: str) -> str:
         if run == name or run.startswith(name + "_"):
             return name
     raise ValueError(f"run: must start with one of {', '.join(NAMES)}; got {run!r}")
+
+
+def check_side(side: int) -> None:
+    """ValueError unless a backbone can work on `side` × `side` pixels (Xception's smallest input is 71)."""
+    if not 71 <= side <= INPUT_SIZE:
+        raise ValueError(f"side: must lie in 71 … {INPUT_SIZE} pixels; got {side}")
 
 
 def find_weights(name: str, source: str | Path | None = None) -> Path | None:
@@ -120,6 +128,7 @@ def build(
     *,
     weights: str | Path | None = "auto",
     dropout: float = 0.4,
+    side: int = INPUT_SIZE,
     classes: int = 7,
     precision: str = "float32",
     seed: int = 2013,
@@ -132,11 +141,14 @@ def build(
     weights : "auto" (`FER_WEIGHTS`, then ImageNet online, then random, said aloud), "imagenet" (online or an error),
         a file or folder of `.weights.h5`, or None (random).
     dropout : rate before the dense layer.
+    side : pixels at which the backbone works, 71–96. Below 96 the network's first layer reduces its input: 72 halves
+        the work, and a face of 48 px loses nothing by it.
     precision : "float32", or "bfloat16" for convolutions that multiply in bfloat16 (training on CPUs that can).
 
     Returns
     -------
-    keras.Model, input `image` float32 [N, H, W, 3] RGB in 0–255 (H, W ≥ 71 for Xception), output `logits` [N, 7].
+    keras.Model, input `image` float32 [N, H, W, 3] RGB in 0–255 (96 × 96 wherever this project calls it), output
+    `logits` [N, 7].
     `model.initial_weights` says where the backbone's weights came from.
 
     Raises
@@ -145,6 +157,7 @@ def build(
     """
     if name not in NAMES:
         raise ValueError(f"name: must be one of {', '.join(NAMES)}; got {name!r}")
+    check_side(side)
     if precision not in ("float32", "bfloat16"):
         raise ValueError(f"precision: must be float32 or bfloat16; got {precision!r}")
     import keras
@@ -158,6 +171,8 @@ def build(
         backbone = mixed_layers.with_bfloat16_products(backbone)
     image = keras.Input((None, None, 3), name="image")
     x = image
+    if side != INPUT_SIZE:
+        x = keras.layers.Resizing(side, side, interpolation="bilinear", name="reduce")(x)
     if name == "xception":
         x = keras.layers.Rescaling(1 / 127.5, offset=-1.0, name="scale")(x)
     elif name != "efficientnet_b0":  # EfficientNet scales inside
@@ -192,12 +207,12 @@ def load(run: str) -> keras.Model:
     if not path.is_file():
         raise FileNotFoundError(f"run: {path} does not exist; train it in 04_finetuning, or choose another run")
     config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
-    model = build(base_name(run), weights=None, dropout=config.get("dropout", 0.4))
+    model = build(base_name(run), weights=None, dropout=config["dropout"], side=config["side"])
     read_weights(model, path)
     return model
 
 
-def mflops(model: keras.Model, *, size: int = 96) -> float:
+def mflops(model: keras.Model, *, size: int = INPUT_SIZE) -> float:
     """Millions of multiply-adds of the convolutions and dense layers for one image of `size` × `size`.
 
     Counted on the traced TensorFlow graph: outputs × kernel size, for every Conv2D, depthwise convolution and MatMul.

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from fer_utils import losses, metrics, models, paths, preprocess
+from fer_utils import calibration, losses, metrics, models, paths, preprocess
 from fer_utils.augment import Augmentation, augment, mixup
 from fer_utils.checkpoint import Checkpoint
 from fer_utils.runs import Run, write_run
@@ -37,8 +37,9 @@ class Config:
     """Everything that decides a run; `models/<run>/config.json` holds it word for word."""
 
     run: str  # folder name; starts with the backbone's name
-    sizes: tuple[int, ...] = (72, 72, 72, 72, 72, 72, 96)  # input side of each epoch, pixels
-    batch: int = 64
+    epochs: int = 13
+    side: int = 72  # pixels at which the backbone works; the network itself takes 96 and reduces them first
+    batch: int = 96
     learning_rate: float = 4e-4  # peak, AdamW
     head_learning_rate: float = 2e-3
     head_steps: int = 100  # steps of the first stage (head alone)
@@ -62,33 +63,24 @@ class Config:
 
     def __post_init__(self) -> None:
         models.base_name(self.run)
-        object.__setattr__(self, "sizes", tuple(int(size) for size in self.sizes))
-        if not self.sizes or min(self.sizes) < 32:
-            raise ValueError(f"sizes: one input side ≥ 32 for each epoch; got {self.sizes}")
-        if self.sizes[-1] != preprocess.INPUT_SIZE:
-            raise ValueError(
-                f"sizes: must end with {preprocess.INPUT_SIZE}, the side at which the network is tested and "
-                f"shipped (one that never saw it does badly there); got {self.sizes}"
-            )
+        if self.epochs < 1:
+            raise ValueError(f"epochs: must be at least 1; got {self.epochs}")
+        models.check_side(self.side)
         Augmentation(**self.augmentation)
-
-    @property
-    def epochs(self) -> int:
-        return len(self.sizes)
 
 
 RECIPES = {
     "xception": Config("xception", precision="bfloat16"),
     "mobilenet_v3_large": Config(
         "mobilenet_v3_large",
-        sizes=(72,) * 7 + (96,),
+        epochs=10,
         learning_rate=1e-3,
         dropout=0.3,
         mixup=0.1,
         precision="bfloat16",
     ),
-    "efficientnet_b0": Config("efficientnet_b0", sizes=(72,) * 7 + (96,), learning_rate=1e-3, dropout=0.3, mixup=0.1),
-    "resnet18": Config("resnet18", sizes=(72,) * 12 + (96,) * 2, learning_rate=1e-3, head_steps=0, dropout=0.3),
+    "efficientnet_b0": Config("efficientnet_b0", epochs=10, learning_rate=1e-3, dropout=0.3, mixup=0.1),
+    "resnet18": Config("resnet18", epochs=14, learning_rate=1e-3, head_steps=0, dropout=0.3),
 }
 
 
@@ -117,7 +109,7 @@ def _batches(config: Config, images: np.ndarray, targets: np.ndarray, epoch: int
     for start in range(0, len(order) - config.batch + 1, config.batch):
         rows = order[start : start + config.batch]
         faces = augment(images[rows], strengths, rng)
-        yield mixup(preprocess.to_inputs(faces, size=config.sizes[epoch]), targets[rows], alpha, rng)
+        yield mixup(preprocess.to_inputs(faces), targets[rows], alpha, rng)
 
 
 def _rate(config: Config, step: int, total: int, per_epoch: int) -> float:
@@ -139,11 +131,14 @@ class _Trainer:
             models.base_name(config.run),
             weights=config.weights,
             dropout=config.dropout,
+            side=config.side,
             precision=config.precision,
             seed=config.seed,
         )
         self.origin = self.model.initial_weights
-        self.twin = models.build(models.base_name(config.run), weights=None, dropout=config.dropout, seed=config.seed)
+        self.twin = models.build(
+            models.base_name(config.run), weights=None, dropout=config.dropout, side=config.side, seed=config.seed
+        )
         self.twin.set_weights(self.model.get_weights())
         self.loss = losses.make(config.loss, counts)
         self.optimizer = keras.optimizers.AdamW(
@@ -259,13 +254,11 @@ def _prefetch(batches: Iterator[tuple], depth: int = 4) -> Iterator[tuple]:
             yield batch
 
 
-def predict(
-    model: keras.Model, images: np.ndarray, *, size: int = preprocess.INPUT_SIZE, batch: int = 128
-) -> np.ndarray:
+def predict(model: keras.Model, images: np.ndarray, *, batch: int = 128) -> np.ndarray:
     """Logits float32 [N, 7] of faces uint8 [N, 48, 48], one forward pass each, in row order."""
     parts = [np.zeros((0, 7), np.float32)]
     for start in range(0, len(images), batch):
-        inputs = preprocess.to_inputs(images[start : start + batch], size=size)
+        inputs = preprocess.to_inputs(images[start : start + batch])
         parts.append(np.asarray(model.predict_on_batch(inputs)))
     return np.concatenate(parts)
 
@@ -283,7 +276,7 @@ def train(config: Config, fer: Fer, *, folder: Path | None = None, verbose: bool
     """Run `config` to its end, from its last checkpoint when there is one, and record it.
 
     Fits on Training rows (without those whose image stands in a test split), keeps the epoch with the best PublicTest
-    accuracy among those at the final input size, and predicts PublicTest and PrivateTest once with it.
+    accuracy, calibrates it there (see `calibration`), and predicts PublicTest and PrivateTest once with it.
 
     Parameters
     ----------
@@ -305,21 +298,22 @@ def train(config: Config, fer: Fer, *, folder: Path | None = None, verbose: bool
     if not history and config.head_steps:
         say(trainer.train_head(images, targets))
     for epoch in range(len(history), config.epochs):
-        size = config.sizes[epoch]
-        row = {"epoch": epoch + 1, "size": size, **trainer.train_epoch(images, targets, epoch, say)}
-        scores = metrics.summary(public.labels, metrics.softmax(predict(trainer.twin, public.images, size=size)))
+        row = {"epoch": epoch + 1, **trainer.train_epoch(images, targets, epoch, say)}
+        scores = metrics.summary(public.labels, metrics.softmax(predict(trainer.twin, public.images)))
         row |= {"public_accuracy": scores["accuracy"], "public_macro_f1": scores["macro_f1"]}
         history.append(row)
-        if size == config.sizes[-1] and (best is None or row["public_accuracy"] > history[best]["public_accuracy"]):
+        if best is None or row["public_accuracy"] > history[best]["public_accuracy"]:
             best = epoch
             saved.keep_best(trainer.twin)
         saved.save(trainer, history, best)
         say(
-            f"epoch {epoch + 1}/{config.epochs} at {size} px: training loss {row['train_loss']:.3f}, PublicTest "
+            f"epoch {epoch + 1}/{config.epochs}: training loss {row['train_loss']:.3f}, PublicTest "
             f"accuracy {row['public_accuracy']:.4f}, macro-F1 {row['public_macro_f1']:.4f}, "
             f"{row['images_per_second']:.0f} images/s, {row['seconds'] / 60:.1f} min"
         )
     saved.load_best(trainer.twin)
+    chosen = calibration.choose(public.labels, predict(trainer.twin, public.images), targets.sum(0))
+    calibration.fold(chosen, trainer.twin)
     logits = {
         "public": predict(trainer.twin, public.images),
         "private": predict(trainer.twin, private.images),
@@ -331,8 +325,9 @@ def train(config: Config, fer: Fer, *, folder: Path | None = None, verbose: bool
         "initial_weights": trainer.origin,
         "training_rows": len(images),
         "best_epoch": best + 1,
+        "calibration": dataclasses.asdict(chosen),
         "parameters": int(trainer.twin.count_params()),
-        "mflops": models.mflops(trainer.twin, size=preprocess.INPUT_SIZE),
+        "mflops": models.mflops(trainer.twin),
         "training_minutes": sum(row["seconds"] for row in history) / 60,
     }
     return write_run(config, history, logits, labels, facts, trainer.twin, folder=folder)

@@ -19,9 +19,9 @@ class State:
 
 def test_round_trip_keeps_order_history_and_best(tmp_path):
     history = [{"epoch": 1, "loss": 0.5}]
-    Checkpoint(tmp_path, {"sizes": (72, 96)}).save(State(5), history, 0)
+    Checkpoint(tmp_path, {"shape": (72, 96)}).save(State(5), history, 0)
     other = State(0)
-    assert Checkpoint(tmp_path, {"sizes": (72, 96)}).load(other) == (history, 0)
+    assert Checkpoint(tmp_path, {"shape": (72, 96)}).load(other) == (history, 0)
     assert [int(a[0]) for a in other.values["model"]] == list(range(5, 17)) and other.values["optimizer"][0] == 5
 
 

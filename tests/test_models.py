@@ -22,6 +22,17 @@ def test_build(name, millions, multiplies):
     assert np.asarray(models.with_probabilities(model)(FACES)).sum(1) == pytest.approx(1, abs=1e-5)
 
 
+def test_a_smaller_side_is_less_work_for_the_same_input():
+    whole, small = (models.build("mobilenet_v3_large", weights=None, side=side) for side in (96, 72))
+    assert np.asarray(small(FACES)).shape == (2, 7) and models.mflops(small) < 0.7 * models.mflops(whole)
+    reduced = np.asarray(keras.ops.image.resize(FACES, (72, 72), interpolation="bilinear"))
+    assert np.allclose(small.get_layer("reduce")(FACES), reduced)
+    assert small.layers[2](reduced).shape == (2, 72, 72, 3)  # Rescaling follows
+    for side in (70, 97):
+        with pytest.raises(ValueError, match="side: must lie in 71"):
+            models.build("mobilenet_v3_large", weights=None, side=side)
+
+
 def test_the_seed_decides():
     first, again, other = (models.build("mobilenet_v3_large", weights=None, seed=seed) for seed in (1, 1, 2))
     kernels = [model.get_layer("logits").get_weights()[0] for model in (first, again, other)]

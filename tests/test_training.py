@@ -13,7 +13,7 @@ import pytest
 from fer_utils import data, paths, runs
 from fer_utils.training import Config, _batches, _rate
 
-SMALL = dict(sizes=(48, 48, 96), rows=256, batch=32, head_steps=2, weights=None)
+SMALL = dict(epochs=3, side=72, rows=256, batch=32, head_steps=2, weights=None)
 PROGRAM = """
 import json, sys
 from pathlib import Path
@@ -56,11 +56,12 @@ def test_a_killed_run_goes_on_and_loses_one_epoch_at_most(tmp_path, moment):
 
 
 def test_an_epochs_batches_are_the_same_whenever_it_is_asked_for(drawn):
-    config = Config("xception", sizes=(48, 96), batch=8)
+    config = Config("xception", epochs=2, batch=8)
     images, targets = drawn.images[:40], np.eye(7, dtype=np.float32)[drawn.labels[:40]]
     first, again, other = (list(_batches(config, images, targets, epoch)) for epoch in (0, 0, 1))
-    assert len(first) == 5 and first[0][0].shape == (8, 48, 48, 3) and other[0][0].shape == (8, 96, 96, 3)
+    assert len(first) == 5 and first[0][0].shape == other[0][0].shape == (8, 96, 96, 3)
     assert all(np.array_equal(a[0], b[0]) for a, b in zip(first, again, strict=True))
+    assert not np.array_equal(first[0][0], other[0][0])
 
 
 def test_rate_warms_up_and_falls_to_zero():
@@ -71,8 +72,8 @@ def test_rate_warms_up_and_falls_to_zero():
 
 
 @pytest.mark.parametrize("changes, words", [
-    ({"run": "vgg"}, "must start with"), ({"sizes": ()}, "one input side"), ({"sizes": (96, 16)}, "≥ 32"),
-    ({"sizes": (72, 72)}, "must end with 96"), ({"augmentation": {"blur": 1}}, "among"),
+    ({"run": "vgg"}, "must start with"), ({"epochs": 0}, "at least 1"), ({"side": 64}, "side: must lie in 71"),
+    ({"side": 128}, "side: must lie in 71"), ({"augmentation": {"blur": 1}}, "among"),
 ])
 def test_bad_configurations(changes, words):
     with pytest.raises(ValueError, match=words):
