@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 
-__all__ = ["fuse_hard_sigmoid", "simplify", "vectors_for_scalars"]
+__all__ = ["bind_constants", "fuse_hard_sigmoid", "simplify", "vectors_for_scalars"]
 
 ELEMENTWISE = ("Add", "AddV2", "Mul", "Sub")
 
@@ -28,6 +29,18 @@ def vectors_for_scalars(graph: Any, operations: list[Any]) -> list[Any]:
                 vector = graph.make_const(f"{node.name}_vector{index}", value)
                 graph.replace_input(node, node.input[index], vector.output[0], index)
     return operations
+
+
+def bind_constants(model: Any, values: Mapping[str, np.ndarray]) -> None:
+    """Give inputs that are constants their values (by name), in place: they are no inputs any more.
+
+    tf2onnx lists tensors that a Keras layer holds outside its weights, such as Normalization's mean, as inputs.
+    """
+    import onnx
+
+    for item in [item for item in model.graph.input if item.name in values]:
+        model.graph.input.remove(item)
+        model.graph.initializer.append(onnx.numpy_helper.from_array(np.asarray(values[item.name]), item.name))
 
 
 def simplify(model: Any) -> Any:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from fer_utils import export, metrics, models, paths
+from fer_utils import export, metrics, models, paths, weights_file
 from fer_utils.inference import MANIFEST, Classifier, ModelError, manifest
 from fer_utils.preprocess import to_inputs
 from fer_utils.runs import Run
@@ -69,6 +69,8 @@ def ship(run: str, fer: Fer, *, folder: str | Path | None = None) -> dict[str, A
         difference = export.parity(model, temporary, to_inputs(faces[:CHECKED]))
         if not difference <= PARITY:
             raise ModelError(f"run: Keras and ONNX must agree within {PARITY:g}; {run} differs by {difference:.1e}")
+    if path.parent == paths.models_dir():
+        weights_file.thin(recorded.folder / "model.weights.h5", path, report.halved)
     facts = {
         "run": run,
         "private_test": _scores(path, private, faces, recorded),

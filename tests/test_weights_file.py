@@ -2,7 +2,7 @@ import keras
 import numpy as np
 import pytest
 
-from fer_utils.weights_file import read_weights, write_weights
+from fer_utils.weights_file import read_weights, thin, write_weights
 
 
 def network(units=3):
@@ -27,3 +27,35 @@ def test_another_network_is_refused(tmp_path):
         read_weights(network(5), tmp_path / "w.h5")
     with pytest.raises(ValueError, match="are not those of"):
         read_weights(keras.Sequential([keras.Input((4,)), keras.layers.Dense(3)]), tmp_path / "w.h5")
+
+
+def exported(tmp_path):
+    """A recorded network whose ONNX file holds its kernels."""
+    from fer_utils import export, models
+
+    model = models.build("mobilenet_v3_large", weights=None, side=72)
+    (tmp_path / "run").mkdir()
+    path = tmp_path / "run" / "model.weights.h5"
+    write_weights(model, path)
+    read_weights(model, path)  # float16 holds them now
+    report = export.to_onnx(model, tmp_path / "run.onnx", name="run")
+    return model, path, report
+
+
+def test_a_thinned_file_reads_its_kernels_from_the_onnx_file(tmp_path):
+    from fer_utils import models
+
+    model, path, report = exported(tmp_path)
+    whole = path.stat().st_size
+    assert len(report.halved) > 30 and report.bytes < 0.53 * 4 * model.count_params()
+    thin(path, report.path, report.halved)
+    assert path.stat().st_size < 0.2 * whole
+    again = models.build("mobilenet_v3_large", weights=None, side=72, seed=1)
+    read_weights(again, path)
+    assert all(np.array_equal(a, b) for a, b in zip(model.get_weights(), again.get_weights(), strict=True))
+    report.path.write_bytes(report.path.read_bytes() + b"x")
+    with pytest.raises(ValueError, match="needs the very"):
+        read_weights(again, path)
+    report.path.unlink()
+    with pytest.raises(ValueError, match="needs the very"):
+        read_weights(again, path)
