@@ -12,7 +12,8 @@ import numpy as np
 from fer_utils.data import CLASSES
 
 __all__ = [
-    "bootstrap", "confusion", "ece", "fit_temperature", "mcnemar", "per_class", "reliability", "softmax", "summary",
+    "bootstrap", "confusion", "ece", "fit_temperature", "mcnemar", "per_class", "reliability", "scores", "softmax",
+    "summary",
 ]
 
 
@@ -42,7 +43,8 @@ def per_class(matrix: np.ndarray) -> dict[str, np.ndarray]:
     return {"precision": precision, "recall": recall, "f1": f1, "n": rows}
 
 
-def _scores(matrix: np.ndarray) -> dict[str, float]:
+def scores(matrix: np.ndarray) -> dict[str, float]:
+    """accuracy, precision, recall and f1 (weighted by class size), macro_precision, macro_f1, balanced_accuracy."""
     table = per_class(matrix)
     present = table["n"] > 0
     share = table["n"] / matrix.sum()
@@ -79,7 +81,7 @@ def bootstrap(
     else:
         matrix = confusion(labels, predictions)
         cells = rng.multinomial(len(labels), matrix.ravel() / len(labels), size=n)
-        values = [_scores(cell.reshape(matrix.shape))[statistic] for cell in cells]
+        values = [scores(cell.reshape(matrix.shape))[statistic] for cell in cells]
     low, high = np.quantile(values, [(1 - level) / 2, (1 + level) / 2])
     return float(low), float(high)
 
@@ -165,7 +167,7 @@ def summary(labels: np.ndarray, probabilities: np.ndarray) -> dict[str, object]:
         for row, name in enumerate(CLASSES)
     }
     return {
-        "n": len(labels), **_scores(matrix),
+        "n": len(labels), **scores(matrix),
         "accuracy_low": low, "accuracy_high": high, "macro_f1_low": macro_low, "macro_f1_high": macro_high,
         "ece": ece(labels, probabilities), "majority": float(matrix.sum(1).max() / len(labels)), "per_class": classes,
     }
