@@ -25,9 +25,9 @@ def test_class_metrics_prints_every_number():
 
 
 def test_curves_and_intervals_draw_every_run():
-    table = pd.DataFrame({"epoch": [1, 2], "size": [72, 96], "train_loss": [2, 1.0], "public_accuracy": [0.3, 0.5]})
+    table = pd.DataFrame({"epoch": [1, 2], "train_loss": [2, 1.0], "public_accuracy": [0.3, 0.5]})
     fig = results.learning_curves({"A": table, "B": table})
-    assert [len(axis.lines) for axis in fig.axes] == [2, 4]
+    assert [len(axis.lines) for axis in fig.axes] == [2, 2]
     fig = results.accuracy_intervals({"A": SUMMARY, "B": SUMMARY})
     assert [label.get_text() for label in fig.axes[0].get_yticklabels()] == ["A", "B"]
 

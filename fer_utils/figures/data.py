@@ -154,22 +154,19 @@ def vote_heatmap(shares: np.ndarray, classes: Sequence[str], votes: Sequence[str
             the agreement and gets a frame.
         note: added to the title.
     """
+    import seaborn as sns
     from matplotlib.patches import Rectangle
 
     figure, axes = subplots(1, 1, height=3.3)
     axis = axes[0, 0]
-    axis.imshow(shares, cmap="Blues", vmin=0, vmax=1, aspect="auto")
-    for row, column in np.ndindex(shares.shape):
-        share = shares[row, column]
-        ink = "white" if share > 0.55 else (GRAY if share >= 0.005 else MUTED)
-        axis.text(column, row, f"{100 * share:.0f}", ha="center", va="center", fontsize=8.5, color=ink)
+    sns.heatmap(
+        100 * shares, ax=axis, vmin=0, vmax=100, cmap="Blues", cbar=False, annot=True, fmt=".0f",
+        annot_kws={"fontsize": 8.5}, xticklabels=votes, yticklabels=classes,
+    )
     for label in range(len(classes)):
-        axis.add_patch(Rectangle((label - 0.5, label - 0.5), 1, 1, fill=False, edgecolor=GRAY, linewidth=1.4))
-    axis.set_xticks(range(len(votes)), votes, fontsize=8)
-    axis.set_yticks(range(len(classes)), classes, fontsize=8.5)
-    axis.tick_params(length=0)
-    axis.spines[:].set_visible(False)
-    axis.grid(False)
+        axis.add_patch(Rectangle((label, label), 1, 1, fill=False, edgecolor=GRAY, linewidth=1.4))
+    axis.tick_params(length=0, labelsize=8.5)
+    axis.tick_params(axis="both", rotation=0)
     axis.set_xlabel("what most FER+ voters said", fontsize=8.5)
     axis.set_ylabel("FER2013's label", fontsize=8.5)
     head(figure, f"Second opinion on the labels: percent of each row, agreement framed{note}")

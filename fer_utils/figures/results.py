@@ -56,7 +56,7 @@ def augmented_views(originals: np.ndarray, views: np.ndarray, *, note: str = "")
 def learning_curves(histories: Mapping[str, pd.DataFrame], *, note: str = "") -> Figure:
     """Training loss and PublicTest accuracy by epoch, a line for each run.
 
-    `histories` holds, by title, tables with epoch, size, train_loss, public_accuracy (`Run.history`).
+    `histories` holds, by title, tables with epoch, train_loss, public_accuracy (`Run.history`).
     """
     import matplotlib.pyplot as plt
 
@@ -66,11 +66,8 @@ def learning_curves(histories: Mapping[str, pd.DataFrame], *, note: str = "") ->
     ):
         left.plot(table["epoch"], table["train_loss"], color=color, marker="o", markersize=3.5)
         right.plot(table["epoch"], table["public_accuracy"], color=color, marker="o", markersize=3.5, label=title)
-        switch = table.loc[table["size"] == table["size"].iloc[-1], "epoch"].iloc[0]
-        if switch > table["epoch"].iloc[0]:
-            right.axvline(switch - 0.5, color=color, linewidth=0.8, linestyle=":")
     left.set(title=f"Training loss{note}", xlabel="epoch", ylabel="cross-entropy (augmented, soft labels)")
-    right.set(title=f"PublicTest accuracy{note}", xlabel="epoch (dotted: 96 px from here on)")
+    right.set(title=f"PublicTest accuracy{note}", xlabel="epoch")
     _percent(right)
     right.legend(loc="lower right", fontsize=9)
     return fig
@@ -99,22 +96,21 @@ def confusion_matrices(matrices: Mapping[str, np.ndarray], classes: Sequence[str
     `matrices` holds int [7, 7], row = label, column = prediction.
     """
     import matplotlib.pyplot as plt
+    import seaborn as sns
 
     columns = 2 if len(matrices) > 1 else 1
     rows = -(-len(matrices) // columns)
     fig, axes = plt.subplots(rows, columns, figsize=(WIDTH, 3.9 * rows), squeeze=False)
     for axis, (title, matrix) in zip(axes.flat, matrices.items(), strict=False):
         share = 100 * matrix / np.maximum(1, matrix.sum(1, keepdims=True))
-        axis.imshow(share, cmap="Blues", vmin=0, vmax=100)
-        for (row, column), value in np.ndenumerate(share):
-            color = "white" if value > 55 else GRAY
-            axis.text(column, row, f"{value:.0f}", ha="center", va="center", color=color, fontsize=8.5)
-        axis.set_xticks(range(len(classes)), classes, rotation=40, ha="right", fontsize=8.5)
-        axis.set_yticks(range(len(classes)), classes, fontsize=8.5)
+        sns.heatmap(
+            share, ax=axis, vmin=0, vmax=100, cmap="Blues", cbar=False, square=True, annot=True, fmt=".0f",
+            annot_kws={"fontsize": 8.5}, xticklabels=classes, yticklabels=classes,
+        )
+        axis.tick_params(length=0, labelsize=8.5)
+        axis.tick_params(axis="x", rotation=40)
+        axis.tick_params(axis="y", rotation=0)
         axis.set(title=f"{title}{note}", xlabel="predicted", ylabel="label")
-        axis.grid(visible=False)
-        for spine in axis.spines.values():
-            spine.set_visible(False)
     for axis in list(axes.flat)[len(matrices) :]:
         axis.set_axis_off()
     fig.suptitle("Percent of each label's rows", x=0.01, ha="left", fontsize=9, color=GRAY)

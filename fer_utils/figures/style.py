@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from fer_utils import paths
 
 if TYPE_CHECKING:
+    import PIL.Image
     from IPython.display import Image
     from matplotlib.figure import Figure
 
@@ -55,8 +56,19 @@ def save(fig: Figure, name: str) -> Path:
                 break
             size = (round(full.width * scale), round(full.height * scale))
             small = full.resize(size, Image.Resampling.LANCZOS)
-            small.quantize(colours, dither=Image.Dither.NONE).save(temporary, optimize=True)
+            small.quantize(palette=_palette(small, colours), dither=Image.Dither.NONE).save(temporary, optimize=True)
     return path
+
+
+def _palette(picture: PIL.Image.Image, colours: int) -> PIL.Image.Image:
+    """The picture's main colours and those of the classes: among many faces a label's few pixels would lose theirs."""
+    from PIL import Image
+
+    kept = [value for color in (*COLORS.values(), ACCENT) for value in bytes.fromhex(color[1:])]
+    room = colours - len(kept) // 3
+    palette = Image.new("P", (1, 1))
+    palette.putpalette(picture.quantize(room, dither=Image.Dither.NONE).getpalette()[: 3 * room] + kept)
+    return palette
 
 
 def show(fig: Figure, name: str) -> Image:
