@@ -17,7 +17,7 @@ from fer_utils.summary import Summary
 from fer_utils.tracks import Track
 from fer_utils.video import CLIP
 
-__all__ = ["LiveView", "attended", "choose"]
+__all__ = ["LiveView", "attended", "choose", "picture_and_words"]
 
 MOMENTS = 20_000  # frames whose numbers are kept
 SHOWN_PER_SECOND = 30
@@ -55,7 +55,17 @@ def choose(source: str | int | Path = "auto", *, watched: bool | None = None) ->
         return number, f"Source: camera {number}. Stop gives it back; nothing is stored."
     found = ", ".join(map(str, cameras())) or "none"
     where = "the machine that runs this notebook's kernel"
-    return CLIP, f"No camera {number} on {where} (cameras found: {found}): the embedded clip is played."
+    return CLIP, (
+        f"No camera {number} on {where} (cameras found: {found}): the embedded clip is played. "
+        "For your browser's own camera: fer_utils.browser.BrowserCamera."
+    )
+
+
+def picture_and_words(result: Result, drawn: np.ndarray) -> tuple[bytes, str]:
+    """A drawn frame (uint8 [H, W, 3] RGB) as JPEG, and its time and labels in words."""
+    _, data = cv2.imencode(".jpg", drawn[:, :, ::-1], [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])
+    faces = ", ".join(f"{track.id}: {track.text} {100 * track.confidence:.0f} %" for track in result.tracks)
+    return data.tobytes(), f"{result.frame.time:.1f} s – {faces or 'no face'}"
 
 
 class LiveView:
@@ -85,6 +95,12 @@ class LiveView:
         widget: bool | None = None,
     ) -> None:
         self.source, self.settings, self.blur, self.limit, self.keep = source, settings, blur, limit, keep
+        self._widget = attended() if widget is None else widget
+        self.image = self.button = self.status = None
+        self._reset()
+
+    def _reset(self) -> None:
+        """Forget the run before, if there was one."""
         self.moments: list[tuple[float, list[Track]]] = []
         self.snapshots: list[tuple[float, np.ndarray]] = []
         self.lines: list[str] = []
@@ -92,8 +108,6 @@ class LiveView:
         self.error: Exception | None = None
         self._stop = threading.Event()
         self._stride, self._start, self._shown = 1, 0.0, 0.0
-        self._widget = attended() if widget is None else widget
-        self.image = self.button = self.status = None
         self._thread = threading.Thread(target=self._run, name="live view", daemon=True)
 
     @property
@@ -103,13 +117,17 @@ class LiveView:
 
     def start(self) -> LiveView:
         """Begin, and show the view where somebody watches."""
-        if LiveView._current is not None:
-            LiveView._current.stop()
-        LiveView._current, self._start = self, time.perf_counter()
         if self._widget:
             self._show()
-        self._thread.start()
+        self._begin()
         return self
+
+    def _begin(self) -> None:
+        if LiveView._current is not None:
+            LiveView._current.stop()
+        self._reset()
+        LiveView._current, self._start = self, time.perf_counter()
+        self._thread.start()
 
     def stop(self) -> None:
         """End the view and give the source back."""
@@ -134,7 +152,10 @@ class LiveView:
         except Exception as error:  # a thread's traceback would end in the kernel's log: `wait` raises it in the cell
             self.error = error
         if self._widget:
-            self.status.value = f"ended: {self.error or (self.lines and self.lines[-1])}"
+            self._say_end(f"ended: {self.error or (self.lines and self.lines[-1])}")
+
+    def _say_end(self, text: str) -> None:
+        self.status.value = text
 
     def _take(self, result: Result, drawn: np.ndarray) -> bool:
         count = len(self.moments)
@@ -166,8 +187,4 @@ class LiveView:
         if now - self._shown < 1 / SHOWN_PER_SECOND:
             return
         self._shown = now
-        good, data = cv2.imencode(".jpg", drawn[:, :, ::-1], [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])
-        if good:
-            self.image.value = data.tobytes()
-        faces = ", ".join(f"{track.id}: {track.text} {100 * track.confidence:.0f} %" for track in result.tracks)
-        self.status.value = f"{result.frame.time:.1f} s – {faces or 'no face'}"
+        self.image.value, self.status.value = picture_and_words(result, drawn)

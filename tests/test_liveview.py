@@ -42,6 +42,7 @@ def test_without_a_camera_the_clip_is_played_and_that_is_said(source, capfd):
     chosen, why = choose(source, watched=True)
     assert chosen == "clip"
     assert why.startswith("No camera 0 on the machine that runs this notebook's kernel (cameras found: none)")
+    assert why.endswith("For your browser's own camera: fer_utils.browser.BrowserCamera.")
     assert capfd.readouterr().err == ""
 
 
