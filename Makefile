@@ -21,10 +21,12 @@ HEADLESS = --headless --csv $(OUT)/demo.csv $(if $(filter 0,$(SOURCE)),,--output
 VENV := .venv
 PY := $(VENV)/bin/python
 READY := $(VENV)/.ready
+# The other packages of the benchmark: an environment of their own, since they do not agree with ours.
+BENCH := .venv-bench
 
 export PYTHONUNBUFFERED := 1
 
-.PHONY: help run test render demo lab lint report clean
+.PHONY: help run test render demo lab bench lint report clean
 
 help: ## this list
 	@grep -hE '^[a-z]+:.*## ' Makefile | sed -E 's/:.*## /\t/' | expand -t 12
@@ -65,12 +67,19 @@ demo: $(READY) ## the real-time demo: the webcam, or the embedded clip where the
 lab: $(READY) ## open the notebooks in JupyterLab
 	@$(PY) -m jupyterlab notebooks
 
+# What fails to install does not stop the run: the table says who did not start, and the next run tries again.
+$(BENCH)/.ready: tools/bench/requirements.txt tools/bench/environment.py | $(READY)
+	@if $(PY) -m tools.bench.environment $(BENCH); then touch $@; fi
+
+bench: $(READY) $(BENCH)/.ready ## our speed beside other packages': figure/bench.png (8 GB, once; then about 8 minutes)
+	@$(PY) -m tools.bench.run $(BENCH_ARGS)
+
 lint: $(READY) ## check the style
 	@$(PY) -m ruff check .
 
 report: $(READY) ## write the results into README.md and models/README.md
 	@$(PY) -m fer_utils.report
 
-clean: ## remove .venv, out/ and caches; data/ and checkpoints/ stay
-	@rm -rf $(VENV) $(OUT) .pytest_cache .ruff_cache
+clean: ## remove .venv, .venv-bench, out/ and caches; data/ and checkpoints/ stay
+	@rm -rf $(VENV) $(BENCH) $(OUT) .pytest_cache .ruff_cache
 	@find . -name __pycache__ -type d -not -path './data/*' -prune -exec rm -rf {} +
