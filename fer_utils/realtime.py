@@ -21,7 +21,7 @@ from pathlib import Path
 
 import numpy as np
 
-from fer_utils import overlay
+from fer_utils import audio, overlay
 from fer_utils.boxes import Box
 from fer_utils.data import CLASSES
 from fer_utils.inference import ModelError
@@ -30,7 +30,7 @@ from fer_utils.preprocess import ImageError
 from fer_utils.sinks import SinkError, Table, VideoSink, record
 from fer_utils.summary import Detection, Summary, Truth, detection
 from fer_utils.tracks import Track
-from fer_utils.video import CLIP, Source, SourceError, SourceLost, open_source
+from fer_utils.video import CLIP, CLIP_TITLE, Source, SourceError, SourceLost, VideoFile, open_source
 from fer_utils.window import Window
 
 __all__ = [
@@ -125,6 +125,7 @@ def run(
     finally:
         # Said after an error too: what was done until then is on disk.
         if sinks is not None:
+            sinks.keep_sound(frames)
             for line in (*(f"note: {note}" for note in frames.notes), *summary.lines(), *sinks.lines()):
                 say(line)
     return summary
@@ -167,6 +168,12 @@ class _Sinks:
         self.window.close()
         self.window = None
         return not self.live or bool(self.video or self.tables)
+
+    def keep_sound(self, source: Source) -> None:
+        """Give the finished video the sound of the file it was made from."""
+        path = source.path if isinstance(source, VideoFile) and source.title != CLIP_TITLE else None
+        if self.video and self.video.frames and path is not None and (note := audio.keep_sound(self.video.path, path)):
+            source.notes.append(note)
 
     def lines(self) -> list[str]:
         lines = [f"wrote: {table.path} ({table.rows} rows)" for table in self.tables]

@@ -83,8 +83,11 @@ def results_table() -> str:
         raise ValueError(f"runs must be evaluated on the same PrivateTest rows; got {sorted(sizes)}")
     rows = [_HEAD, ["---", *["--:"] * (len(_HEAD) - 1)], *map(_row, shown), _baseline(shown[0].metrics["private"])]
     lines = [f"| {' | '.join(row)} |" for row in rows]
-    note = (f"PrivateTest, all {sizes.pop():,} rows, FER2013's own labels, one forward pass a face; epoch and "
-            "calibration chosen on PublicTest. The interval is a bootstrap over rows; precision, recall and F1 are weighted by class size.")
+    note = (
+        f"PrivateTest, all {sizes.pop():,} rows, FER2013's own labels, one forward pass a face; epoch and calibration "
+        "chosen on PublicTest. The interval is a bootstrap over rows; precision, recall and F1 are weighted by class "
+        "size."
+    )
     return "\n".join([*lines, "", note, ""])
 
 

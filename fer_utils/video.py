@@ -18,7 +18,7 @@ from fer_utils.frame import Frame, as_frame
 
 __all__ = ["Camera", "Frames", "Pictures", "Source", "SourceError", "SourceLost", "VideoFile", "open_source"]
 
-CLIP = "clip"
+CLIP, CLIP_TITLE = "clip", "the embedded clip"
 PICTURES = (".bmp", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp")
 ALLOWED = f"a camera's number (0, 1, …), a video, a picture, a folder of pictures, a URL (rtsp://, http://) or {CLIP!r}"
 
@@ -69,7 +69,7 @@ class Source:
 
 
 class VideoFile(Source):
-    """A video file (or a URL of one): every frame, in order, at the file's own times."""
+    """A video file (or a URL of one): every frame, in order, at the file's own times. `path` is None for a URL."""
 
     def __init__(
         self, path: str | Path, *, title: str | None = None, capture: cv2.VideoCapture | None = None
@@ -84,6 +84,7 @@ class VideoFile(Source):
             raise SourceError(f"source: {path}{size} is not a video that OpenCV reads, or cut off before its index")
         fps, total = capture.get(cv2.CAP_PROP_FPS), int(capture.get(cv2.CAP_PROP_FRAME_COUNT))
         self.fps, self.total = fps if 0 < fps <= 1000 else 25.0, total if total > 0 else None
+        self.path = None if is_url else Path(path)
         self._reader = Reader(capture, newest=False)
 
     def __iter__(self) -> Iterator[Frame]:
@@ -213,7 +214,7 @@ def open_source(
     if text == CLIP:
         from fer_utils import sample
 
-        return VideoFile(sample.clip_path(), title="the embedded clip")
+        return VideoFile(sample.clip_path(), title=CLIP_TITLE)
     if "://" in text:
         capture = open_capture(text, patience=patience)
         # A file on a web server has a length, a stream has none.
