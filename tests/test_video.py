@@ -141,7 +141,7 @@ def test_a_stream_is_live_and_its_end_is_an_error():
         with pytest.raises(SourceLost, match=r"^source: http://.* stopped delivering frames \(after \d+ frames\)"):
             for frame in source:
                 stream.mode = "end" if frame.index >= 5 else "go"
-    assert frame.time > 0.1
+    assert frame.time > 0.04  # a frame comes every 0.04 s; on a busy machine several come at once
     assert not [thread for thread in threading.enumerate() if thread.name == "capture"]
 
 
