@@ -92,13 +92,14 @@ def results_table() -> str:
 
 
 def value(run: str, key: str, form: str) -> str:
-    """One number of a run's metrics.json: `value("xception", "private.macro_f1", ".3f")`.
+    """One recorded number of a run: `value("xception", "private.macro_f1", ".3f")` of its metrics.json, or
+    `value("xception", "config.training_minutes", ".0f")` of its config.json.
 
     Raises ValueError when the run has no such number.
     """
     if run not in runs.recorded():
         return _NO_RUN
-    number = runs.Run(run).metrics
+    number = {**runs.Run(run).metrics, "config": runs.Run(run).config}
     for part in key.split("."):
         if not isinstance(number, dict) or part not in number:
             raise ValueError(f"value: {run}/metrics.json has no {key}")

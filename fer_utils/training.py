@@ -54,6 +54,7 @@ class Config:
     mixup: float = 0.2  # alpha; off for the last 30 % of the epochs
     augmentation: dict[str, float] = dataclasses.field(default_factory=dict)  # changes to Augmentation.DEFAULT
     weights: str | None = "auto"
+    start: str | None = None  # a recorded run to go on from; `weights` is not used then
     sampling: str | None = None  # under, over, hybrid (fer_utils.sampling)
     sampling_target: int | None = None
     aligned: bool = False
@@ -129,13 +130,16 @@ class _Trainer:
         self.config = config
         self.model = models.build(
             models.base_name(config.run),
-            weights=config.weights,
+            weights=None if config.start else config.weights,
             dropout=config.dropout,
             side=config.side,
             precision=config.precision,
             seed=config.seed,
         )
         self.origin = self.model.initial_weights
+        if config.start:
+            self.model.set_weights(models.load(config.start).get_weights())
+            self.origin = f"run {config.start}"
         self.twin = models.build(
             models.base_name(config.run), weights=None, dropout=config.dropout, side=config.side, seed=config.seed
         )
