@@ -87,3 +87,20 @@ def test_leaked_rows_are_not_trained_on(drawn):
     test = {image.tobytes() for image in drawn.images[drawn.split > 0]}
     assert len(images) and not any(image.tobytes() in test for image in images)
     assert len(images) < int((drawn.split == 0).sum())
+
+
+def test_a_run_goes_on_from_a_recorded_one(tmp_path, monkeypatch, drawn):
+    from fer_utils import models
+    from fer_utils.training import _Trainer
+
+    monkeypatch.setenv("FER_MODELS", str(tmp_path))
+    logits = {"public": np.zeros((7, 7)), "private": np.zeros((7, 7))}
+    labels = {"public": np.arange(7), "private": np.arange(7)}
+    first = models.build("mobilenet_v3_large", weights=None, side=72, seed=5)
+    runs.write_run(Config("mobilenet_v3_large_first"), [{"epoch": 1}], logits, labels, {"parameters": 1, "mflops": 1},
+                   first)
+    trainer = _Trainer(Config("mobilenet_v3_large", start="mobilenet_v3_large_first", precision="bfloat16"), np.ones(7))
+    stored = models.load("mobilenet_v3_large_first")
+    assert trainer.origin == "run mobilenet_v3_large_first"
+    for network in (trainer.model, trainer.twin):
+        assert all(np.array_equal(a, b) for a, b in zip(stored.weights, network.weights, strict=True))
