@@ -174,7 +174,7 @@ def reliability_diagram(
             table["confidence"][seen], table["accuracy"][seen], marker="o", markersize=4, color=color, label=label
         )
     axis.set(title=f"Confidence and truth{note}", xlabel="confidence of the answer", ylabel="share that is right")
-    axis.legend(loc="upper left", fontsize=9)
+    axis.legend(loc="lower right", fontsize=8.5)
     return fig
 
 
