@@ -141,8 +141,8 @@ def build(
     weights : "auto" (`FER_WEIGHTS`, then ImageNet online, then random, said aloud), "imagenet" (online or an error),
         a file or folder of `.weights.h5`, or None (random).
     dropout : rate before the dense layer.
-    side : pixels at which the backbone works, 71–96. Below 96 the network's first layer reduces its input: 72 halves
-        the work, and a face of 48 px loses nothing by it.
+    side : pixels at which the backbone works, 71–96. Below 96 the network's first layer reduces its input: 72 saves
+        a third to a half of the work, and a face of 48 px loses no detail by it.
     precision : "float32", or "bfloat16" for convolutions that multiply in bfloat16 (training on CPUs that can).
 
     Returns
