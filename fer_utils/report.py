@@ -99,10 +99,11 @@ def value(run: str, key: str, form: str) -> str:
     """
     if run not in runs.recorded():
         return _NO_RUN
-    number = {**runs.Run(run).metrics, "config": runs.Run(run).config}
-    for part in key.split("."):
+    recorded, wanted = runs.Run(run), key.removeprefix("config.")
+    number = recorded.config if wanted != key else recorded.metrics
+    for part in wanted.split("."):
         if not isinstance(number, dict) or part not in number:
-            raise ValueError(f"value: {run}/metrics.json has no {key}")
+            raise ValueError(f"value: {run}/{'config' if wanted != key else 'metrics'}.json has no {wanted}")
         number = number[part]
     return format(number, form).replace("%", " %")
 
