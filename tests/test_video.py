@@ -140,8 +140,8 @@ def test_a_stream_is_live_and_its_end_is_an_error():
         assert type(source) is Camera and source.live
         with pytest.raises(SourceLost, match=r"^source: http://.* stopped delivering frames \(after \d+ frames\)"):
             for frame in source:
-                stream.mode = "end" if frame.index >= 5 else "go"
-    assert frame.time > 0.04  # a frame comes every 0.04 s; on a busy machine several come at once
+                stream.mode = "end" if frame.index >= 12 else "go"
+    assert frame.time > 0.1  # nominally 0.48 s; on a busy machine frames come late and then several at once
     assert not [thread for thread in threading.enumerate() if thread.name == "capture"]
 
 
