@@ -50,6 +50,7 @@ class Config:
     dropout: float = 0.4
     loss: str = "cross_entropy"
     votes: float = 0.3  # share of FER+ votes in the training labels
+    translate: bool = False  # votes in the words of FER2013's labels (losses.translate_votes)
     smoothing: float = 0.0
     mixup: float = 0.2  # alpha; off for the last 30 % of the epochs
     augmentation: dict[str, float] = dataclasses.field(default_factory=dict)  # changes to Augmentation.DEFAULT
@@ -97,7 +98,7 @@ def _training_set(config: Config, fer: Fer) -> tuple[np.ndarray, np.ndarray]:
         rows = rows[chosen]
     votes = None if fer.votes is None else fer.votes[rows]
     return fer.images[rows], losses.soft_targets(
-        fer.labels[rows], votes, blend=config.votes, smoothing=config.smoothing
+        fer.labels[rows], votes, blend=config.votes, smoothing=config.smoothing, translate=config.translate
     )
 
 

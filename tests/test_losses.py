@@ -58,6 +58,23 @@ def test_soft_targets():
     assert np.array_equal(losses.soft_targets(np.array([2]), None), np.eye(7, dtype=np.float32)[[2]])
 
 
+def test_translated_votes_speak_fer2013s_language():
+    """Where voters say "neutral" and the labels say Sad half of the time, so does the translation; row by row."""
+    rng = np.random.default_rng(1)
+    labels = rng.choice([0, 3, 4, 6], 2000, p=[0.1, 0.4, 0.25, 0.25])
+    votes = np.zeros((2000, 10), np.uint8)
+    votes[labels == 3, 1] = 10  # happiness
+    votes[labels == 0, 4] = 10  # anger
+    votes[(labels == 4) | (labels == 6), 0] = 10  # the voters see no sadness
+    translated = losses.translate_votes(labels, votes)
+    assert translated.dtype == np.float32 and translated.sum(1) == pytest.approx(1, abs=1e-5)
+    assert (translated[:, [1, 2, 5]] == 0).all()
+    assert (translated[labels == 3, 3] > 0.95).all() and (translated[labels == 0, 0] > 0.9).all()
+    assert translated[votes[:, 0] > 0][:, [4, 6]] == pytest.approx(0.5, abs=0.05)
+    blended = losses.soft_targets(labels, votes, blend=0.5, translate=True)
+    assert blended == pytest.approx(0.5 * np.eye(7)[labels] + 0.5 * translated, abs=1e-6)
+
+
 @pytest.mark.parametrize("call, words", [
     (lambda: losses.make("hinge", COUNTS), "name"), (lambda: losses.make("focal", [0, 1]), "class_counts"),
     (lambda: losses.class_balanced_weights(COUNTS, beta=1.0), "beta"),
