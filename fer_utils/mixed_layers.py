@@ -1,43 +1,58 @@
-"""Layers that compute the same with less work, for training on CPUs with AVX512-BF16.
+"""Layers that compute the same with less work, for training on CPUs.
 
-Keras' `mixed_bfloat16` also runs depthwise convolutions, BatchNorm and activations in bfloat16, where the CPU has no
-fast kernels: it is slower than float32 there. Here only what becomes a matrix product is cast, so the fast unit works
-and the rest keeps its precision. Weights, gradients and the averaged network stay float32. BatchNorm trains with
-TensorFlow's fused kernel in place of Keras' chain of element-wise operations, which reads its input several times.
+A 1 × 1 convolution becomes one matrix product, and BatchNorm trains with TensorFlow's fused kernel in place of Keras'
+chain of element-wise operations, which reads its input several times.
+
+On CPUs with AVX512-BF16 or AMX the products multiply in bfloat16. Keras' `mixed_bfloat16` also runs depthwise
+convolutions, BatchNorm and activations in bfloat16, where the CPU has no fast kernels: it is slower than float32 there.
+Here only what becomes a product is cast, so the fast unit works and the rest keeps its precision. Weights, gradients
+and the averaged network stay float32. Other CPUs emulate bfloat16, several times slower than float32.
 """
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     import keras
 
-__all__ = ["with_bfloat16_products"]
+__all__ = ["PRECISIONS", "native_precision", "with_fast_layers"]
+
+PRECISIONS = ("float32", "bfloat16")
 
 
-def _product(inputs, kernel):
-    """A 1 × 1 convolution as one matrix product in bfloat16 (a third faster than the convolution on small maps)."""
+def native_precision() -> str:
+    """"bfloat16" where this CPU multiplies it in hardware, else "float32"."""
+    try:
+        flags = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace").split()
+    except OSError:  # macOS, Windows: unknown, so the safe one
+        return "float32"
+    return "bfloat16" if {"avx512_bf16", "amx_bf16"} & set(flags) else "float32"
+
+
+def _product(inputs, kernel, dtype: str):
+    """A 1 × 1 convolution as one matrix product (a third faster than the convolution on small maps)."""
     import tensorflow as tf
 
     channels, filters = kernel.shape[-2:]
-    rows = tf.reshape(tf.cast(inputs, tf.bfloat16), [-1, channels])
-    outputs = tf.matmul(rows, tf.cast(tf.reshape(kernel, [channels, filters]), tf.bfloat16))
+    rows = tf.reshape(tf.cast(inputs, dtype), [-1, channels])
+    outputs = tf.matmul(rows, tf.cast(tf.reshape(kernel, [channels, filters]), dtype))
     return tf.reshape(tf.cast(outputs, tf.float32), tf.concat([tf.shape(inputs)[:-1], [filters]], 0))
 
 
-def _layers() -> dict[type, type]:
+def _layers(dtype: str) -> dict[type, type]:
     import keras
     import tensorflow as tf
 
     class Convolution(keras.layers.Conv2D):
         def call(self, inputs):
             if self.kernel_size == (1, 1) and self.strides == (1, 1) and self.groups == 1:
-                outputs = _product(inputs, self.kernel)
+                outputs = _product(inputs, self.kernel, dtype)
             else:
                 outputs = keras.ops.conv(
-                    tf.cast(inputs, tf.bfloat16),
-                    tf.cast(self.kernel, tf.bfloat16),
+                    tf.cast(inputs, dtype),
+                    tf.cast(self.kernel, dtype),
                     strides=list(self.strides),
                     padding=self.padding,
                     dilation_rate=self.dilation_rate,
@@ -54,7 +69,7 @@ def _layers() -> dict[type, type]:
                 padding=self.padding,
                 dilation_rate=self.dilation_rate,
             )
-            outputs = _product(spatial, self.pointwise_kernel)
+            outputs = _product(spatial, self.pointwise_kernel, dtype)
             return self.activation(outputs + self.bias if self.use_bias else outputs)
 
     class Norm(keras.layers.BatchNormalization):
@@ -75,15 +90,15 @@ def _layers() -> dict[type, type]:
     }
 
 
-def with_bfloat16_products(backbone: keras.Model) -> keras.Model:
-    """A copy of `backbone` (same weights, same order) that trains faster; the same up to bfloat16's rounding.
+def with_fast_layers(backbone: keras.Model, dtype: str = "float32") -> keras.Model:
+    """A copy of `backbone` (same weights, same order) that trains faster; the same up to rounding.
 
-    Conv2D and the pointwise half of SeparableConv2D multiply in bfloat16, BatchNorm trains with the fused kernel;
-    depthwise convolutions stay as they are.
+    Conv2D and the pointwise half of SeparableConv2D multiply in `dtype` (one of `PRECISIONS`), BatchNorm trains with
+    the fused kernel; depthwise convolutions stay as they are.
     """
     import keras
 
-    kinds = _layers()
+    kinds = _layers(dtype)
 
     def replace(layer):
         return kinds.get(type(layer), type(layer)).from_config(layer.get_config())

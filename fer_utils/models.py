@@ -130,7 +130,7 @@ def build(
     dropout: float = 0.4,
     side: int = INPUT_SIZE,
     classes: int = 7,
-    precision: str = "float32",
+    precision: str | None = None,
     seed: int = 2013,
 ) -> keras.Model:
     """One backbone, global average pooling, dropout, and a dense layer of logits.
@@ -143,7 +143,8 @@ def build(
     dropout : rate before the dense layer.
     side : pixels at which the backbone works, 71–96. Below 96 the network's first layer reduces its input: 72 saves
         a third to a half of the work, and a face of 48 px loses no detail by it.
-    precision : "float32", or "bfloat16" for convolutions that multiply in bfloat16 (training on CPUs that can).
+    precision : None for Keras' own layers; "float32" or "bfloat16" for layers that train faster and multiply in that
+        type (`mixed_layers`).
 
     Returns
     -------
@@ -158,8 +159,8 @@ def build(
     if name not in NAMES:
         raise ValueError(f"name: must be one of {', '.join(NAMES)}; got {name!r}")
     check_side(side)
-    if precision not in ("float32", "bfloat16"):
-        raise ValueError(f"precision: must be float32 or bfloat16; got {precision!r}")
+    if precision not in (None, *mixed_layers.PRECISIONS):
+        raise ValueError(f"precision: must be {' or '.join(mixed_layers.PRECISIONS)} or None; got {precision!r}")
     import keras
 
     keras.utils.set_random_seed(seed)
@@ -167,8 +168,8 @@ def build(
     for layer in backbone._flatten_layers():
         if isinstance(layer, keras.layers.BatchNormalization):
             layer.momentum = min(layer.momentum, BATCHNORM_MOMENTUM)
-    if precision == "bfloat16":
-        backbone = mixed_layers.with_bfloat16_products(backbone)
+    if precision:
+        backbone = mixed_layers.with_fast_layers(backbone, precision)
     image = keras.Input((None, None, 3), name="image")
     x = image
     if side != INPUT_SIZE:
@@ -205,7 +206,9 @@ def load(run: str) -> keras.Model:
     folder = paths.models_dir() / run
     path = folder / "model.weights.h5"
     if not path.is_file():
-        raise FileNotFoundError(f"run: {path} does not exist; train it in 04_finetuning, or choose another run")
+        raise FileNotFoundError(
+            f"run: {path} does not exist; train it with `python -m fer_utils.training {run}`, or choose another run"
+        )
     config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
     model = build(base_name(run), weights=None, dropout=config["dropout"], side=config["side"])
     read_weights(model, path)

@@ -65,7 +65,7 @@ def recorded() -> list[str]:
 
 
 class Run:
-    """A recorded run, read lazily: `.config`, `.history` (pandas), `.predictions`, `.metrics`."""
+    """A recorded run, read lazily: `.config`, `.history` (pandas), `.predictions`, `.metrics`, and `.parts`."""
 
     def __init__(self, name: str, *, folder: Path | None = None) -> None:
         self.name = name
@@ -91,6 +91,21 @@ class Run:
         import pandas as pd
 
         return pd.read_csv(self.folder / "history.csv")
+
+    @cached_property
+    def parts(self) -> list[Run]:
+        """The recorded runs that this one went on from, earliest first, and itself."""
+        start = self.config.get("start")
+        known = start and (self.folder.parent / start / "metrics.json").is_file()
+        return [*(Run(start, folder=self.folder.parent).parts if known else []), self]
+
+    @property
+    def whole_history(self):
+        """`history` of all parts in one table, its epochs counted through."""
+        import pandas as pd
+
+        whole = pd.concat([part.history for part in self.parts], ignore_index=True)
+        return whole.assign(epoch=range(1, len(whole) + 1))
 
     @cached_property
     def predictions(self) -> dict[str, np.ndarray]:

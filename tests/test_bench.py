@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import sys
 from pathlib import Path
@@ -11,7 +12,7 @@ import pytest
 
 from fer_utils import paths
 from fer_utils.detector import Detector
-from tools.bench import environment, frames, goals, results
+from tools.bench import environment, frames, goals, readme, results
 from tools.bench.contenders import CONTENDERS, FACE, HEAVY, Contender, find_contender, missing_model
 from tools.bench.frames import PERIOD, SCENES
 from tools.bench.process import Process, WorkerError
@@ -155,6 +156,27 @@ def test_goals_are_reached_missed_or_not_measured():
     assert "goal not measured: MobileNetV3-Large, 640×480, one face (aim ≥ 60 FPS)" in lines
     assert "goal reached: peak memory, Xception: 450.0 MB (aim ≤ 700 MB)" in lines
     assert len(lines) == len(goals.GOALS)
+
+
+def test_readme_shows_the_stored_run(tmp_path):
+    path = paths.ROOT / "figure" / "bench.json"
+    if path.is_file():
+        text = (paths.ROOT / "README.md").read_text(encoding="utf-8")
+        assert readme.filled(text, json.loads(path.read_text(encoding="utf-8"))) == text
+    copy = tmp_path / "README.md"
+    copy.write_text("before\n<!-- bench:start -->\nold\n<!-- bench:end -->\nafter\n", encoding="utf-8")
+    found = stored(an_entry("ours-heavy", 25))
+    wanted = f"before\n<!-- bench:start -->\n{table(found)}\n<!-- bench:end -->\nafter\n"
+    assert readme.fill(found, copy).read_text(encoding="utf-8") == wanted
+    with pytest.raises(ValueError, match="bench:start"):
+        readme.filled("no region", found)
+
+
+def test_a_part_of_the_benchmark_is_not_stored(monkeypatch, capsys, tmp_path):
+    monkeypatch.setenv("FER_FIGURE", str(tmp_path))
+    monkeypatch.setattr("tools.bench.run.run", lambda *_, **__: stored(an_entry("ours-detect", 40)))
+    assert main(["--only", "ours-detect", "--cores", "0"]) == 0
+    assert "nothing is stored" in capsys.readouterr().out and not list(tmp_path.iterdir())
 
 
 def test_a_ratio_is_taken_within_rounds():

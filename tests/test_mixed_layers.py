@@ -4,7 +4,27 @@ import pytest
 import tensorflow as tf
 
 from fer_utils import models
-from fer_utils.mixed_layers import with_bfloat16_products
+from fer_utils.mixed_layers import native_precision, with_fast_layers
+
+
+@pytest.mark.parametrize("flags, precision", [
+    ("fma avx2 avx512f avx512_bf16", "bfloat16"), ("avx2 amx_bf16", "bfloat16"), ("fma avx2 avx512f", "float32"),
+])
+def test_bfloat16_only_where_the_cpu_multiplies_it(monkeypatch, flags, precision):
+    from pathlib import Path
+
+    monkeypatch.setattr(Path, "read_text", lambda self, **_: f"processor : 0\nflags : {flags}\n")
+    assert native_precision() == precision
+
+
+def test_an_unknown_cpu_gets_float32(monkeypatch):
+    from pathlib import Path
+
+    def missing(self, **_):
+        raise FileNotFoundError
+
+    monkeypatch.setattr(Path, "read_text", missing)
+    assert native_precision() == "float32"
 
 
 @pytest.mark.parametrize("name", ["xception", "mobilenet_v3_large"])
@@ -23,7 +43,7 @@ def test_fused_batchnorm_trains_as_keras_own_does():
     image = keras.Input((4, 4, 3))
     exact = keras.Model(image, keras.layers.BatchNormalization(momentum=0.9)(image))
     exact.layers[1].gamma.assign([0.5, 1.0, 2.0])
-    fast = with_bfloat16_products(exact)
+    fast = with_fast_layers(exact, "bfloat16")
     assert type(fast.layers[1]) is not keras.layers.BatchNormalization
     inputs = tf.constant(np.random.default_rng(0).normal(3, 2, (16, 4, 4, 3)).astype(np.float32))
     results = []
@@ -40,10 +60,12 @@ def test_fused_batchnorm_trains_as_keras_own_does():
         assert np.allclose(mine, theirs, rtol=5e-3, atol=2e-2)
 
 
-def test_a_pointwise_convolution_is_one_product_with_the_same_result():
+@pytest.mark.parametrize("dtype, tolerance", [("bfloat16", 0.03), ("float32", 1e-5)])
+def test_a_pointwise_convolution_is_one_product_with_the_same_result(dtype, tolerance):
     image = keras.Input((5, 5, 8))
     outputs = keras.layers.Conv2D(4, 1)(keras.layers.SeparableConv2D(8, 3, padding="same")(image))
     exact = keras.Model(image, outputs)
     inputs = np.random.default_rng(0).normal(size=(3, 5, 5, 8)).astype(np.float32)
-    first, second = (np.asarray(model(inputs)) for model in (exact, with_bfloat16_products(exact)))
-    assert first.shape == second.shape == (3, 5, 5, 4) and np.abs(first - second).max() < 0.03 * np.abs(first).max()
+    first, second = (np.asarray(model(inputs)) for model in (exact, with_fast_layers(exact, dtype)))
+    assert first.shape == second.shape == (3, 5, 5, 4)
+    assert np.abs(first - second).max() < tolerance * np.abs(first).max()

@@ -24,6 +24,26 @@ def test_the_model_cards_log_tells_the_recorded_epochs(name):
     assert all(f"{value:.3f}" in card for value in runs.Run(name).history["public_accuracy"])
 
 
+def test_a_run_knows_the_parts_it_consists_of(tmp_path):
+    from fer_utils.training import Config
+
+    class Nothing:
+        weights = ()
+
+    logits = {"public": np.zeros((2, 7)), "private": np.zeros((2, 7))}
+    labels = {"public": np.array([0, 1]), "private": np.array([0, 1])}
+    facts = {"parameters": 1, "mflops": 1}
+    for name, start, scores in (("resnet18_a", None, [0.1, 0.2]), ("resnet18_b", "resnet18_a", [0.3])):
+        history = [{"epoch": 1 + i, "public_accuracy": score} for i, score in enumerate(scores)]
+        runs.write_run(Config(name, start=start), history, logits, labels, facts, Nothing(), folder=tmp_path)
+    run = runs.Run("resnet18_b", folder=tmp_path)
+    assert [part.name for part in run.parts] == ["resnet18_a", "resnet18_b"]
+    whole = run.whole_history
+    assert whole["epoch"].tolist() == [1, 2, 3] and whole["public_accuracy"].tolist() == [0.1, 0.2, 0.3]
+    (tmp_path / "resnet18_a" / "metrics.json").unlink()  # only the later part was handed on
+    assert [part.name for part in runs.Run("resnet18_b", folder=tmp_path).parts] == ["resnet18_b"]
+
+
 def test_a_run_that_is_not_there():
     with pytest.raises(FileNotFoundError, match="no finished run 'vgg'"):
         runs.Run("vgg")

@@ -81,6 +81,17 @@ def test_bad_configurations(changes, words):
         Config(**{"run": "xception", **changes})
 
 
+def test_a_recipes_start_is_a_recipe_of_the_same_backbone():
+    from fer_utils.models import base_name
+    from fer_utils.training import RECIPES
+
+    for name, recipe in RECIPES.items():
+        assert recipe.run == name
+        if recipe.start:
+            start = RECIPES[recipe.start]
+            assert base_name(start.run) == base_name(name) and start.side == recipe.side
+
+
 def test_leaked_rows_are_not_trained_on(drawn):
     from fer_utils.training import _training_set
 

@@ -1,7 +1,7 @@
 """The driver: `python -m tools.bench.run` runs all contenders in turn and writes table and figure.
 
-    python -m tools.bench.run                          # everything, about 8 minutes on two cores
-    python -m tools.bench.run --quick --only ours-heavy fer
+    python -m tools.bench.run                          # everything, about 8 minutes on two cores; stored
+    python -m tools.bench.run --quick --only ours-heavy fer     # a part, printed only
     python -m tools.bench.run --table                  # the table of the stored run, nothing is run
 
 See the package's docstring for what makes the comparison fair.
@@ -29,6 +29,7 @@ from tools.bench.contenders import CONTENDERS, Contender, missing_model
 from tools.bench.frames import SCENES, Scene
 from tools.bench.goals import lines as goal_lines
 from tools.bench.process import Process, WorkerError
+from tools.bench.readme import fill
 from tools.bench.results import entry, scene_results
 from tools.bench.table import table
 
@@ -209,8 +210,12 @@ def main(arguments: list[str] | None = None) -> int:
         os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[: options.cores])
     chosen = [c for c in CONTENDERS if not options.only or c.name in options.only]
     results = run(chosen, plan=QUICK if options.quick else Plan(), private_test=private_test())
-    written = save(results)
-    print("", table(results), "", *goal_lines(results), *(f"wrote: {path}" for path in written), sep="\n")
+    print("", table(results), "", *goal_lines(results), sep="\n")
+    if options.quick or options.only:
+        print("nothing is stored: this was a part of the benchmark")
+        return 0
+    for path in [*save(results), fill(results)]:
+        print(f"wrote: {path}")
     return 0
 
 
