@@ -17,7 +17,7 @@ from fer_utils.weights_file import write_weights
 if TYPE_CHECKING:
     import keras
 
-    from fer_utils.training import Config
+    from fer_utils.recipes import Config
 
 __all__ = ["Run", "recorded", "write_json", "write_run"]
 

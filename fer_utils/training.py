@@ -14,15 +14,16 @@ import dataclasses
 import functools
 import json
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from fer_utils import calibration, losses, metrics, mixed_layers, models, paths, preprocess
-from fer_utils.augment import Augmentation, augment, mixup
+from fer_utils.batches import batches, prefetch, training_set
 from fer_utils.checkpoint import Checkpoint
+from fer_utils.recipes import RECIPES, Config
 from fer_utils.runs import Run, write_run
 
 if TYPE_CHECKING:
@@ -31,98 +32,6 @@ if TYPE_CHECKING:
     from fer_utils.data import Fer
 
 __all__ = ["RECIPES", "Config", "predict", "train"]
-
-
-@dataclasses.dataclass(frozen=True)
-class Config:
-    """Everything that decides a run; `models/<run>/config.json` holds it word for word."""
-
-    run: str  # folder name; starts with the backbone's name
-    epochs: int = 13
-    side: int = 72  # pixels at which the backbone works; the network itself takes 96 and reduces them first
-    batch: int = 96
-    learning_rate: float = 4e-4  # peak, AdamW
-    head_learning_rate: float = 2e-3
-    head_steps: int = 100  # steps of the first stage (head alone)
-    warmup: float = 0.5  # epochs
-    weight_decay: float = 0.02
-    clip: float = 1.0  # global gradient norm
-    ema: float = 0.998
-    dropout: float = 0.4
-    loss: str = "cross_entropy"
-    votes: float = 0.3  # share of FER+ votes in the training labels
-    translate: bool = False  # votes in the words of FER2013's labels (losses.translate_votes)
-    smoothing: float = 0.0
-    mixup: float = 0.2  # alpha; off for the last 30 % of the epochs
-    augmentation: dict[str, float] = dataclasses.field(default_factory=dict)  # changes to Augmentation.DEFAULT
-    weights: str | None = "auto"
-    start: str | None = None  # a recorded run to go on from; `weights` is not used then
-    sampling: str | None = None  # under, over, hybrid (fer_utils.sampling)
-    sampling_target: int | None = None
-    aligned: bool = False
-    precision: str = "auto"  # float32 or bfloat16 (fer_utils.mixed_layers); auto: what this CPU multiplies fastest
-    rows: int | None = None  # use only so many training rows (a quick look)
-    seed: int = 2013
-
-    def __post_init__(self) -> None:
-        models.base_name(self.run)
-        if self.epochs < 1:
-            raise ValueError(f"epochs: must be at least 1; got {self.epochs}")
-        models.check_side(self.side)
-        Augmentation(**self.augmentation)
-
-
-RECIPES = {
-    "xception_first": Config("xception_first"),
-    # Goes on from there with less noisy labels, for by then the network learns their noise by heart (model card).
-    "xception": Config(
-        "xception",
-        start="xception_first",
-        epochs=5,
-        batch=64,
-        learning_rate=2e-4,
-        head_steps=0,
-        votes=0.5,
-        translate=True,
-    ),
-    "mobilenet_v3_large": Config(
-        "mobilenet_v3_large",
-        epochs=8,
-        learning_rate=1e-3,
-        dropout=0.3,
-        mixup=0.1,
-    ),
-    "efficientnet_b0": Config("efficientnet_b0", epochs=10, learning_rate=1e-3, dropout=0.3, mixup=0.1),
-    "resnet18": Config("resnet18", epochs=14, learning_rate=1e-3, head_steps=0, dropout=0.3),
-}
-
-
-def _training_set(config: Config, fer: Fer) -> tuple[np.ndarray, np.ndarray]:
-    """Images uint8 [N, 48, 48] and soft targets float32 [N, 7] of the training rows, resampled where asked."""
-    from fer_utils import data, sampling
-
-    rows = data.training_rows(fer)
-    if config.rows:
-        rows = np.sort(np.random.default_rng(config.seed).permutation(rows)[: config.rows])
-    if config.sampling:
-        chosen = sampling.resample(fer.labels[rows], config.sampling, target=config.sampling_target, seed=config.seed)
-        rows = rows[chosen]
-    votes = None if fer.votes is None else fer.votes[rows]
-    return fer.images[rows], losses.soft_targets(
-        fer.labels[rows], votes, blend=config.votes, smoothing=config.smoothing, translate=config.translate
-    )
-
-
-def _batches(config: Config, images: np.ndarray, targets: np.ndarray, epoch: int) -> Iterator[tuple]:
-    """One epoch's augmented batches; the same epoch always gives the same ones, so a resumed run repeats none."""
-    rng = np.random.default_rng([config.seed, epoch])
-    strengths = Augmentation(**config.augmentation)
-    alpha = config.mixup if epoch < 0.7 * config.epochs else 0.0
-    order = rng.permutation(len(images))
-    for start in range(0, len(order) - config.batch + 1, config.batch):
-        rows = order[start : start + config.batch]
-        faces = augment(images[rows], strengths, rng)
-        yield mixup(preprocess.to_inputs(faces), targets[rows], alpha, rng)
 
 
 def _rate(config: Config, step: int, total: int, per_epoch: int) -> float:
@@ -157,13 +66,23 @@ class _Trainer:
             models.base_name(config.run), weights=None, dropout=config.dropout, side=config.side, seed=config.seed
         )
         self.twin.set_weights(self.model.get_weights())
-        self.loss = losses.make(config.loss, counts)
+        self.loss = self._loss(counts)
         self.optimizer = keras.optimizers.AdamW(
             config.learning_rate, weight_decay=config.weight_decay, global_clipnorm=config.clip
         )
         self.optimizer.exclude_from_weight_decay(var_names=["bias", "gamma", "beta"])
         self.optimizer.build(self.model.trainable_variables)
         self.step = self._compile(self.model.trainable_variables, self.optimizer, training=True)
+
+    def _loss(self, counts: np.ndarray) -> Callable:
+        """targets, logits, the teacher's opinions → one loss a row."""
+        config = self.config
+        if config.teacher:
+            return functools.partial(
+                losses.distillation, weight=config.distillation, temperature=config.distillation_temperature
+            )
+        loss = losses.make(config.loss, counts)
+        return lambda targets, logits, _: loss(targets, logits)
 
     def _compile(self, variables: list, optimizer: keras.Optimizer, *, training: bool):
         import tensorflow as tf
@@ -179,15 +98,16 @@ class _Trainer:
             input_signature=[
                 tf.TensorSpec([None, None, None, 3]),
                 tf.TensorSpec([None, 7]),
+                tf.TensorSpec([None, 7]),
                 tf.TensorSpec([]),
                 tf.TensorSpec([]),
             ],
             jit_compile=False,  # XLA is several times slower than oneDNN on a CPU
         )
-        def step(inputs, targets, rate, decay):
+        def step(inputs, targets, opinions, rate, decay):
             with tf.GradientTape() as tape:
                 logits = self.model(inputs, training=training)
-                loss = tf.reduce_mean(self.loss(targets, logits))
+                loss = tf.reduce_mean(self.loss(targets, logits, opinions))
             gradients = tape.gradient(loss, [variable.value for variable in variables])
             optimizer.learning_rate.assign(rate)
             optimizer.apply(gradients, variables)
@@ -209,8 +129,8 @@ class _Trainer:
         step = self._compile(head, optimizer, training=False)
         done = 0
         while done < config.head_steps:
-            for inputs, soft in _batches(config, images, targets, 0):
-                loss, hits = step(inputs, soft, np.float32(config.head_learning_rate), np.float32(0))
+            for batch in batches(config, images, targets, 0):
+                loss, hits = step(*batch, np.float32(config.head_learning_rate), np.float32(0))
                 done += 1
                 if done >= config.head_steps:
                     break
@@ -223,11 +143,11 @@ class _Trainer:
         config = self.config
         per_epoch = len(images) // config.batch
         total, losses_, hits_, started = per_epoch * config.epochs, [], [], time.perf_counter()
-        for index, (inputs, soft) in enumerate(_prefetch(_batches(config, images, targets, epoch))):
+        for index, batch in enumerate(prefetch(batches(config, images, targets, epoch))):
             number = epoch * per_epoch + index
             decay = min(config.ema, (1 + number) / (10 + number))
             rate = _rate(config, number, total, per_epoch)
-            loss, hits = self.step(inputs, soft, np.float32(rate), np.float32(decay))
+            loss, hits = self.step(*batch, np.float32(rate), np.float32(decay))
             losses_.append(float(loss))
             hits_.append(float(hits))
             if index % 100 == 99:
@@ -257,18 +177,6 @@ class _Trainer:
         for name, group in groups.items():
             for variable, value in zip(group, arrays[name], strict=True):
                 variable.assign(value)
-
-
-def _prefetch(batches: Iterator[tuple], depth: int = 4) -> Iterator[tuple]:
-    """Make batches in a thread while the network works (OpenCV and NumPy release the GIL)."""
-    from concurrent.futures import ThreadPoolExecutor
-
-    done = object()
-    with ThreadPoolExecutor(1) as pool:
-        waiting = [pool.submit(next, batches, done) for _ in range(depth)]
-        while (batch := waiting.pop(0).result()) is not done:
-            waiting.append(pool.submit(next, batches, done))
-            yield batch
 
 
 def predict(model: keras.Model, images: np.ndarray, *, batch: int = 128) -> np.ndarray:
@@ -305,7 +213,7 @@ def train(config: Config, fer: Fer, *, folder: Path | None = None, verbose: bool
     `models/<run>/` with config.json, history.csv, predictions.npz, metrics.json and model.weights.h5 (float16).
     """
     fer = _pixels(config, fer)
-    images, targets = _training_set(config, fer)
+    images, targets = training_set(config, fer)
     public, private = fer.where("PublicTest"), fer.where("PrivateTest")
     trainer = _Trainer(config, np.maximum(1, targets.sum(0)))
     checkpoints = folder / "checkpoints" if folder else paths.checkpoint_dir()

@@ -71,11 +71,12 @@ def test_bad_boxes(box):
 
 def test_training_and_real_time_make_the_same_input(monkeypatch):
     """One face through training's batches (augmentation off) and through the camera's crop: the same array."""
-    from fer_utils.training import Config, _batches
+    from fer_utils.batches import batches
+    from fer_utils.recipes import Config
 
     off = dict.fromkeys(["flip", "rotation", "shift", "zoom", "brightness", "contrast", "erasing"], 0.0)
     config = Config("xception", epochs=1, batch=1, mixup=0.0, augmentation=off)
-    (trained, _), = _batches(config, GRAY[None], np.eye(7, dtype=np.float32)[:1], 0)
+    (trained, *_), = batches(config, GRAY[None], np.eye(7, dtype=np.float32)[:1], 0)
 
     side = 48 / preprocess.FRAME_SIDE  # the box whose crop is exactly these 48 pixels
     centre = 24 - np.array(preprocess.FRAME_OFFSET) * side

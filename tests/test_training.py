@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from fer_utils import data, paths, runs
-from fer_utils.training import Config, _batches, _rate
+from fer_utils.training import Config, _rate
 
 SMALL = dict(epochs=3, side=72, rows=256, batch=32, head_steps=2, weights=None)
 PROGRAM = """
@@ -56,49 +56,11 @@ def test_a_killed_run_goes_on_and_loses_one_epoch_at_most(tmp_path, moment):
     assert (run.folder / "model.weights.h5").is_file()
 
 
-def test_an_epochs_batches_are_the_same_whenever_it_is_asked_for(drawn):
-    config = Config("xception", epochs=2, batch=8)
-    images, targets = drawn.images[:40], np.eye(7, dtype=np.float32)[drawn.labels[:40]]
-    first, again, other = (list(_batches(config, images, targets, epoch)) for epoch in (0, 0, 1))
-    assert len(first) == 5 and first[0][0].shape == other[0][0].shape == (8, 96, 96, 3)
-    assert all(np.array_equal(a[0], b[0]) for a, b in zip(first, again, strict=True))
-    assert not np.array_equal(first[0][0], other[0][0])
-
-
 def test_rate_warms_up_and_falls_to_zero():
     config = Config("xception")
     rates = [_rate(config, step, 700, 100) for step in range(700)]
     assert rates[0] < rates[25] < max(rates) == pytest.approx(config.learning_rate, rel=1e-3) and rates[-1] < 1e-8
     assert np.argmax(rates) in (49, 50)
-
-
-@pytest.mark.parametrize("changes, words", [
-    ({"run": "vgg"}, "must start with"), ({"epochs": 0}, "at least 1"), ({"side": 64}, "side: must lie in 71"),
-    ({"side": 128}, "side: must lie in 71"), ({"augmentation": {"blur": 1}}, "among"),
-])
-def test_bad_configurations(changes, words):
-    with pytest.raises(ValueError, match=words):
-        Config(**{"run": "xception", **changes})
-
-
-def test_a_recipes_start_is_a_recipe_of_the_same_backbone():
-    from fer_utils.models import base_name
-    from fer_utils.training import RECIPES
-
-    for name, recipe in RECIPES.items():
-        assert recipe.run == name
-        if recipe.start:
-            start = RECIPES[recipe.start]
-            assert base_name(start.run) == base_name(name) and start.side == recipe.side
-
-
-def test_leaked_rows_are_not_trained_on(drawn):
-    from fer_utils.training import _training_set
-
-    images, _ = _training_set(Config("xception"), drawn)
-    test = {image.tobytes() for image in drawn.images[drawn.split > 0]}
-    assert len(images) and not any(image.tobytes() in test for image in images)
-    assert len(images) < int((drawn.split == 0).sum())
 
 
 def test_a_run_goes_on_from_a_recorded_one(tmp_path, monkeypatch, drawn):

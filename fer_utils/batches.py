@@ -1,0 +1,78 @@
+"""What training feeds the network: the rows, their soft targets, one epoch's augmented batches."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+
+from fer_utils import losses, preprocess, teacher
+from fer_utils.augment import Augmentation, augment, mixup
+
+if TYPE_CHECKING:
+    from fer_utils.data import Fer
+    from fer_utils.recipes import Config
+
+__all__ = ["Batch", "batches", "prefetch", "training_set"]
+
+
+class Batch(NamedTuple):
+    """inputs float32 [B, 96, 96, 3] RGB 0–255; targets float32 [B, 7], rows sum to 1; opinions float32 [B, 7], the
+    teacher's logits for these very inputs (zeros without a teacher)."""
+
+    inputs: np.ndarray
+    targets: np.ndarray
+    opinions: np.ndarray
+
+
+def training_set(config: Config, fer: Fer) -> tuple[np.ndarray, np.ndarray]:
+    """Images uint8 [N, 48, 48] and soft targets float32 [N, 7] of the training rows, resampled where asked."""
+    from fer_utils import data, sampling
+
+    rows = data.training_rows(fer)
+    if config.rows:
+        rows = np.sort(np.random.default_rng(config.seed).permutation(rows)[: config.rows])
+    votes = None if fer.votes is None else fer.votes[rows]
+    targets = losses.soft_targets(
+        fer.labels[rows], votes, blend=config.votes, smoothing=config.smoothing, translate=config.translate
+    )
+    if config.sampling:
+        chosen = sampling.resample(fer.labels[rows], config.sampling, target=config.sampling_target, seed=config.seed)
+        return fer.images[rows[chosen]], targets[chosen]
+    return fer.images[rows], targets
+
+
+def batches(config: Config, images: np.ndarray, targets: np.ndarray, epoch: int) -> Iterator[Batch]:
+    """One epoch's batches; the same epoch always gives the same ones, so a resumed run repeats none.
+
+    With a teacher, the epochs take turns with its `config.views` views, judged once and stored (`teacher.opinions`).
+    """
+    rng = np.random.default_rng([config.seed, epoch])
+    strengths = Augmentation(**config.augmentation)
+    alpha = config.mixup if epoch < 0.7 * config.epochs else 0.0
+    order = rng.permutation(len(images))
+    nothing = np.zeros((config.batch, targets.shape[1]), np.float32)
+    if config.teacher:
+        number = epoch % config.views
+        views = teacher.view(images, number, strengths, seed=config.seed)
+        opinions = teacher.opinions(config.teacher, images, number, strengths, seed=config.seed)
+    for start in range(0, len(order) - config.batch + 1, config.batch):
+        rows = order[start : start + config.batch]
+        if config.teacher:
+            yield Batch(preprocess.to_inputs(views[rows]), targets[rows], opinions[rows])
+        else:
+            faces = preprocess.to_inputs(augment(images[rows], strengths, rng))
+            yield Batch(*mixup(faces, targets[rows], alpha, rng), nothing)
+
+
+def prefetch(source: Iterator[Batch], depth: int = 4) -> Iterator[Batch]:
+    """Make batches in a thread while the network works (OpenCV and NumPy release the GIL)."""
+    from concurrent.futures import ThreadPoolExecutor
+
+    done = object()
+    with ThreadPoolExecutor(1) as pool:
+        waiting = [pool.submit(next, source, done) for _ in range(depth)]
+        while (batch := waiting.pop(0).result()) is not done:
+            waiting.append(pool.submit(next, source, done))
+            yield batch

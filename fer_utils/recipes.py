@@ -1,0 +1,87 @@
+"""What decides a training run, and the recipes that the shipped models were trained by."""
+
+from __future__ import annotations
+
+import dataclasses
+
+from fer_utils import models
+from fer_utils.augment import Augmentation
+
+__all__ = ["RECIPES", "Config"]
+
+
+@dataclasses.dataclass(frozen=True)
+class Config:
+    """Everything that decides a run; `models/<run>/config.json` holds it word for word."""
+
+    run: str  # folder name; starts with the backbone's name
+    epochs: int = 13
+    side: int = 72  # pixels at which the backbone works; the network itself takes 96 and reduces them first
+    batch: int = 96
+    learning_rate: float = 4e-4  # peak, AdamW
+    head_learning_rate: float = 2e-3
+    head_steps: int = 100  # steps of the first stage (head alone)
+    warmup: float = 0.5  # epochs
+    weight_decay: float = 0.02
+    clip: float = 1.0  # global gradient norm
+    ema: float = 0.998
+    dropout: float = 0.4
+    loss: str = "cross_entropy"
+    votes: float = 0.3  # share of FER+ votes in the training labels
+    translate: bool = False  # votes in the words of FER2013's labels (losses.translate_votes)
+    smoothing: float = 0.0
+    mixup: float = 0.2  # alpha; off for the last 30 % of the epochs
+    augmentation: dict[str, float] = dataclasses.field(default_factory=dict)  # changes to Augmentation.DEFAULT
+    weights: str | None = "auto"
+    start: str | None = None  # a recorded run to go on from; `weights` is not used then
+    sampling: str | None = None  # under, over, hybrid (fer_utils.sampling)
+    sampling_target: int | None = None
+    aligned: bool = False
+    teacher: str | None = None  # distillation: a shipped model, or several joined by "+" (fer_utils.teacher)
+    views: int = 8  # augmented views that the teacher has judged; the epochs take turns with them
+    distillation: float = 0.7  # the teacher's share in the loss
+    distillation_temperature: float = 2.0
+    precision: str = "auto"  # float32 or bfloat16 (fer_utils.mixed_layers); auto: what this CPU multiplies fastest
+    rows: int | None = None  # use only so many training rows (a quick look)
+    seed: int = 2013
+
+    def __post_init__(self) -> None:
+        models.base_name(self.run)
+        if self.epochs < 1:
+            raise ValueError(f"epochs: must be at least 1; got {self.epochs}")
+        models.check_side(self.side)
+        Augmentation(**self.augmentation)
+        if self.teacher and (self.mixup or self.loss != "cross_entropy"):
+            raise ValueError(
+                f"teacher: goes with mixup 0 and the loss cross_entropy; got mixup {self.mixup:g}, loss {self.loss}"
+            )
+        if self.views < 1 or not 0 <= self.distillation <= 1 or self.distillation_temperature <= 0:
+            raise ValueError(
+                "views, distillation, distillation_temperature: must be at least 1, in [0, 1] and above 0; got "
+                f"{self.views}, {self.distillation}, {self.distillation_temperature}"
+            )
+
+
+RECIPES = {
+    "xception_first": Config("xception_first"),
+    # Goes on from there with less noisy labels, for by then the network learns their noise by heart (model card).
+    "xception": Config(
+        "xception",
+        start="xception_first",
+        epochs=5,
+        batch=64,
+        learning_rate=2e-4,
+        head_steps=0,
+        votes=0.5,
+        translate=True,
+    ),
+    "mobilenet_v3_large": Config(
+        "mobilenet_v3_large",
+        epochs=8,
+        learning_rate=1e-3,
+        dropout=0.3,
+        mixup=0.1,
+    ),
+    "efficientnet_b0": Config("efficientnet_b0", epochs=10, learning_rate=1e-3, dropout=0.3, mixup=0.1),
+    "resnet18": Config("resnet18", epochs=14, learning_rate=1e-3, head_steps=0, dropout=0.3),
+}

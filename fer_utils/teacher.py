@@ -1,0 +1,108 @@
+"""A teacher's opinion of augmented training faces, asked once for all its students (knowledge distillation).
+
+Teacher and student must see the same view of a face (Beyer et al. 2022): what the teacher says of the whole face is
+wrong for the view whose mouth was erased. A large teacher's answer costs more than a small student's training step, so
+a fixed number of views is judged once and the answers are stored; the views themselves are made again from their seed.
+
+    python -m fer_utils.teacher xception --views 8      # beforehand; otherwise the first student's run does it
+"""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+
+import numpy as np
+
+from fer_utils import paths, preprocess
+from fer_utils.augment import Augmentation, augment
+from fer_utils.inference import Classifier
+
+__all__ = ["opinions", "view"]
+
+CHUNK = 1024  # faces enlarged at once: 110 MB
+LEAST = 1e-7  # probability; below it float32's rounding decides
+
+
+def view(images: np.ndarray, number: int, strengths: Augmentation, *, seed: int = 2013) -> np.ndarray:
+    """View `number` of the faces uint8 [N, 48, 48]: augmented, the same whenever it is asked for."""
+    return augment(images, strengths, np.random.default_rng([seed, 0x7EAC, number]))
+
+
+def opinions(
+    teacher: str,
+    images: np.ndarray,
+    number: int,
+    strengths: Augmentation,
+    *,
+    seed: int = 2013,
+    folder: Path | None = None,
+) -> np.ndarray:
+    """The teacher's logits for `view(images, number, strengths, seed=seed)`, computed or read from the disk.
+
+    Parameters
+    ----------
+    teacher : a shipped model's name, or several joined by "+", whose probabilities are averaged.
+    images : uint8 [N, 48, 48], before augmentation.
+    folder : where answers are kept; default `teacher/` in the checkpoint folder. The file's name holds a hash of
+        everything that they depend on, the models' bytes included.
+
+    Returns
+    -------
+    float32 [N, 7]: logarithms of probabilities, which are logits up to a constant of each row.
+
+    Raises
+    ------
+    ModelError when there is no such model.
+    """
+    classifiers = [Classifier(name) for name in teacher.split("+")]
+    try:
+        digest = hashlib.sha256(repr((sorted(strengths.items()), seed, number, images.shape)).encode())
+        digest.update(np.ascontiguousarray(images))
+        for classifier in classifiers:
+            digest.update(classifier.path.read_bytes())
+        path = (folder or paths.checkpoint_dir() / "teacher") / f"{teacher}-{number}-{digest.hexdigest()[:16]}.npy"
+        if path.is_file():
+            return np.load(path, allow_pickle=False)
+        faces = view(images, number, strengths, seed=seed)
+        answers = np.concatenate(
+            [_mean(classifiers, faces[start : start + CHUNK]) for start in range(0, len(faces), CHUNK)]
+        )
+        logits = np.log(np.maximum(answers, LEAST))
+        with paths.atomic(path) as temporary, open(temporary, "wb") as file:
+            np.save(file, logits)
+        return logits
+    finally:
+        for classifier in classifiers:
+            classifier.close()
+
+
+def _mean(classifiers: list[Classifier], faces: np.ndarray) -> np.ndarray:
+    inputs = preprocess.to_inputs(faces)
+    return np.mean([classifier.predict(inputs) for classifier in classifiers], axis=0, dtype=np.float32)
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Command line: judge the training rows' views."""
+    import argparse
+    import time
+
+    from fer_utils import data
+
+    parser = argparse.ArgumentParser(
+        prog="python -m fer_utils.teacher", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("teacher", help='a shipped model, or several joined by "+"')
+    parser.add_argument("--views", type=int, default=8, help="how many (default %(default)s, as in training.Config)")
+    options = parser.parse_args(arguments)
+    fer = data.load()
+    images = fer.images[data.training_rows(fer)]
+    for number in range(options.views):
+        start = time.perf_counter()
+        opinions(options.teacher, images, number, Augmentation())
+        seconds = time.perf_counter() - start
+        print(f"view {number + 1}/{options.views}: {len(images):,} faces, {seconds:.0f} s", flush=True)
+
+
+if __name__ == "__main__":
+    main()
