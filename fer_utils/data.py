@@ -13,7 +13,7 @@ from fer_utils.cache import cached, stamp
 from fer_utils.fer_csv import CLASSES, SIDE, SPLITS, VOTE_NAMES, DataError, Raw
 
 __all__ = ["CLASSES", "SIDE", "SPLITS", "VOTE_CLASSES", "VOTE_NAMES", "DataError", "Fer", "describe", "duplicates",
-           "image_hashes", "leaked", "load", "training_rows"]
+           "image_hashes", "leaked", "load", "majority", "training_rows"]
 
 VOTE_CLASSES = (6, 3, 5, 4, 0, 1, 2)
 """Index into CLASSES of the first seven columns of the votes; contempt, unknown and NF have none."""
@@ -138,6 +138,18 @@ def duplicates(fer: Fer) -> dict[str, int]:
         "leaked_training_rows": int(leaked(fer).sum()),
         "blank_images": int((flat.max(1) == flat.min(1)).sum()),
     }
+
+
+def majority(votes: np.ndarray, *, share: float = 0.5) -> np.ndarray:
+    """The class on which FER+'s voters agree: int [N], -1 where no class has more than `share` of a face's votes.
+
+    `votes`: uint8 [N, 10] in the order VOTE_NAMES; a majority for contempt, unknown or "not a face" is no class here.
+    """
+    if not 0 <= share < 1:
+        raise ValueError(f"share must lie in [0, 1); received {share}")
+    top = votes.argmax(1)
+    clear = (votes.max(1, initial=0) > share * votes.sum(1)) & (top < len(VOTE_CLASSES))
+    return np.where(clear, np.array([*VOTE_CLASSES, -1, -1, -1])[top], -1)
 
 
 def describe(fer: Fer) -> str:

@@ -335,3 +335,15 @@ def test_real_data_loads_within_its_time(real_data):
     # The bar of 10 s is for the plain CSV; xz alone takes five.
     assert parsed - started < (10 if real_data.origin.endswith(".csv") else 25)
     assert again - parsed < 0.5
+
+
+def test_majority_is_a_class_that_more_than_half_of_the_voters_name():
+    votes = np.zeros((5, 10), np.uint8)
+    votes[0, [1, 0]] = 6, 4  # happiness
+    votes[1, [1, 0]] = 5, 5
+    votes[2, 9] = 10  # not a face
+    votes[3, [4, 7]] = 6, 4  # anger, contempt
+    assert data.majority(votes).tolist() == [3, -1, -1, 0, -1]
+    assert data.majority(votes, share=0.4).tolist()[1] in (3, 6)
+    with pytest.raises(ValueError, match="share"):
+        data.majority(votes, share=1.0)
