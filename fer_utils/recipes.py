@@ -34,6 +34,7 @@ class Config:
     augmentation: dict[str, float] = dataclasses.field(default_factory=dict)  # changes to Augmentation.DEFAULT
     weights: str | None = "auto"
     start: str | None = None  # a recorded run to go on from; `weights` is not used then
+    average: bool = False  # with `start`: mix the weights of start and end, in the share that suits PublicTest best
     sampling: str | None = None  # under, over, hybrid (fer_utils.sampling)
     sampling_target: int | None = None
     aligned: bool = False
@@ -51,6 +52,8 @@ class Config:
             raise ValueError(f"epochs: must be at least 1; got {self.epochs}")
         models.check_side(self.side)
         Augmentation(**self.augmentation)
+        if self.average and not self.start:
+            raise ValueError("average: needs a run to start from; got start None")
         if self.teacher and (self.mixup or self.loss != "cross_entropy"):
             raise ValueError(
                 f"teacher: goes with mixup 0 and the loss cross_entropy; got mixup {self.mixup:g}, loss {self.loss}"
@@ -74,6 +77,7 @@ RECIPES = {
         head_steps=0,
         votes=0.5,
         translate=True,
+        average=True,
     ),
     "mobilenet_v3_large": Config(
         "mobilenet_v3_large",

@@ -10,7 +10,7 @@ from fer_utils.recipes import RECIPES, Config
     ({"run": "vgg"}, "must start with"), ({"epochs": 0}, "at least 1"), ({"side": 64}, "side: must lie in 71"),
     ({"side": 128}, "side: must lie in 71"), ({"augmentation": {"blur": 1}}, "among"),
     ({"teacher": "xception"}, "mixup 0"), ({"teacher": "xception", "mixup": 0, "loss": "focal"}, "loss focal"),
-    ({"distillation": 1.5}, "distillation"), ({"views": 0}, "views"),
+    ({"distillation": 1.5}, "distillation"), ({"views": 0}, "views"), ({"average": True}, "needs a run to start from"),
 ])
 def test_bad_configurations(changes, words):
     with pytest.raises(ValueError, match=words):

@@ -11,7 +11,6 @@ import numpy as np
 import pytest
 
 from fer_utils import data, paths, runs
-from fer_utils.training import Config, _rate
 
 SMALL = dict(epochs=3, side=72, rows=256, batch=32, head_steps=2, weights=None)
 PROGRAM = """
@@ -56,25 +55,30 @@ def test_a_killed_run_goes_on_and_loses_one_epoch_at_most(tmp_path, moment):
     assert (run.folder / "model.weights.h5").is_file()
 
 
-def test_rate_warms_up_and_falls_to_zero():
-    config = Config("xception")
-    rates = [_rate(config, step, 700, 100) for step in range(700)]
-    assert rates[0] < rates[25] < max(rates) == pytest.approx(config.learning_rate, rel=1e-3) and rates[-1] < 1e-8
-    assert np.argmax(rates) in (49, 50)
+def test_the_mixture_that_suits_publictest_best_is_taken():
+    """Two linear networks: one tells light from dark faces, the other does so the wrong way round."""
+    import keras
 
+    from fer_utils.data import Fer
+    from fer_utils.training import SHARES, _average
 
-def test_a_run_goes_on_from_a_recorded_one(tmp_path, monkeypatch, drawn):
-    from fer_utils import models
-    from fer_utils.training import _Trainer
+    def network(kernel):
+        image = keras.Input((96, 96, 3))
+        pooled = keras.layers.GlobalAveragePooling2D()(keras.layers.Rescaling(1 / 127.5, offset=-1.0)(image))
+        model = keras.Model(image, keras.layers.Dense(7, name="logits")(pooled))
+        model.layers[-1].set_weights([np.float32(kernel), np.float32([0, -30, -30, 0, -30, -30, -30])])
+        return model
 
-    monkeypatch.setenv("FER_MODELS", str(tmp_path))
-    logits = {"public": np.zeros((7, 7)), "private": np.zeros((7, 7))}
-    labels = {"public": np.arange(7), "private": np.arange(7)}
-    first = models.build("mobilenet_v3_large", weights=None, side=72, seed=5)
-    runs.write_run(Config("mobilenet_v3_large_first"), [{"epoch": 1}], logits, labels, {"parameters": 1, "mflops": 1},
-                   first)
-    trainer = _Trainer(Config("mobilenet_v3_large", start="mobilenet_v3_large_first", precision="bfloat16"), np.ones(7))
-    stored = models.load("mobilenet_v3_large_first")
-    assert trainer.origin == "run mobilenet_v3_large_first"
-    for network in (trainer.model, trainer.twin):
-        assert all(np.array_equal(a, b) for a, b in zip(stored.weights, network.weights, strict=True))
+    gray = np.linspace(0, 255, 60).astype(np.uint8)
+    labels = np.where(gray > 127, 3, 0)
+    images = np.repeat(gray, 48 * 48).reshape(60, 48, 48)
+    fer = Fer(images, labels, np.ones(60, np.uint8), None, "", True, True, np.arange(60, dtype=np.int32), ())
+    right, wrong = np.zeros((3, 7)), np.zeros((3, 7))
+    right[:, 3], wrong[:, 3] = 3.0, -1.0
+    start, end = network(right), network(wrong)
+    found = _average(start, end, fer)
+    assert tuple(found) == SHARES and found[0.5] < found[0.25] < found[0.0]
+    assert end.layers[-1].get_weights()[0] == pytest.approx((right + wrong) / 2)
+    end = network(right)
+    found = _average(network(wrong), end, fer)
+    assert min(found, key=found.get) == 0.0 and end.layers[-1].get_weights()[0] == pytest.approx(right)

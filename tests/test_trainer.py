@@ -1,0 +1,116 @@
+"""The network in training, on one machine and on two."""
+
+import json
+import os
+import socket
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from fer_utils import models, paths, runs
+from fer_utils.recipes import Config
+from fer_utils.trainer import Trainer, rate
+
+PROGRAM = """
+import json, sys
+from pathlib import Path
+import tensorflow as tf
+kind, folder, config = sys.argv[1], Path(sys.argv[2]), json.loads(sys.argv[3])
+if kind == "multi_worker":
+    strategy = tf.distribute.MultiWorkerMirroredStrategy()
+else:
+    cpu = tf.config.list_physical_devices("CPU")[0]
+    tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
+    strategy = tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
+import numpy as np
+from fer_utils import data, trainer, training
+made = []
+init = trainer.Trainer.__init__
+def remember(self, *args):
+    init(self, *args)
+    made.append(self)
+trainer.Trainer.__init__ = remember
+training.train(training.Config("mobilenet_v3_large_shared", **config), data.load("sample"), folder=folder,
+               strategy=strategy)
+(trained,) = made
+assert trained.replicas == 2 and np.asarray(trained.optimizer.iterations) == 2 * (256 // 32)
+np.savez(folder / f"worker{trained.worker}.npz", chief=trained.chief, *map(np.asarray, trained.model.trainable_weights),
+         **{f"s{i}": np.asarray(w) for i, w in enumerate(trained.model.non_trainable_weights) if "seed" not in w.path})
+"""
+SMALL = dict(epochs=2, side=72, rows=256, batch=32, head_steps=2, weights=None)
+
+
+def test_rate_warms_up_and_falls_to_zero():
+    config = Config("xception")
+    rates = [rate(config, step, 700, 100) for step in range(700)]
+    assert rates[0] < rates[25] < max(rates) == pytest.approx(config.learning_rate, rel=1e-3) and rates[-1] < 1e-8
+    assert np.argmax(rates) in (49, 50)
+
+
+def test_a_run_goes_on_from_a_recorded_one(tmp_path, monkeypatch, drawn):
+    monkeypatch.setenv("FER_MODELS", str(tmp_path))
+    logits = {"public": np.zeros((7, 7)), "private": np.zeros((7, 7))}
+    labels = {"public": np.arange(7), "private": np.arange(7)}
+    first = models.build("mobilenet_v3_large", weights=None, side=72, seed=5)
+    runs.write_run(Config("mobilenet_v3_large_first"), [{"epoch": 1}], logits, labels, {"parameters": 1, "mflops": 1},
+                   first)
+    trainer = Trainer(Config("mobilenet_v3_large", start="mobilenet_v3_large_first", precision="bfloat16"), np.ones(7))
+    stored = models.load("mobilenet_v3_large_first")
+    assert trainer.origin == "run mobilenet_v3_large_first"
+    for network in (trainer.model, trainer.twin):
+        assert all(np.array_equal(a, b) for a, b in zip(stored.weights, network.weights, strict=True))
+
+
+def test_a_batch_that_cannot_be_divided(monkeypatch):
+    class Three:
+        num_replicas_in_sync = 3
+
+    with pytest.raises(ValueError, match="batch: must be a multiple of the 3 replicas; got 32"):
+        Trainer(Config("resnet18", batch=32), np.ones(7), Three())
+
+
+def _ports(count):
+    sockets = [socket.socket() for _ in range(count)]
+    for one in sockets:
+        one.bind(("127.0.0.1", 0))
+    ports = [one.getsockname()[1] for one in sockets]
+    for one in sockets:
+        one.close()
+    return ports
+
+
+def _train(kind, folder, **changes):
+    folder.mkdir(parents=True, exist_ok=True)
+    environment = {**os.environ, "FER_DATA": "sample", "FER_CHECKPOINTS": str(folder), **changes}
+    arguments = [sys.executable, "-c", PROGRAM, kind, str(folder), json.dumps(SMALL)]
+    return subprocess.Popen(arguments, cwd=paths.ROOT, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                            env=environment)
+
+
+@pytest.mark.slow
+def test_two_machines_hold_the_same_weights_after_two_epochs(tmp_path):
+    """Two processes on the loopback interface, each with a folder of its own, as two hosts have."""
+    cluster = {"worker": [f"127.0.0.1:{port}" for port in _ports(2)]}
+    hosts = [
+        _train("multi_worker", tmp_path / f"host{index}",
+               TF_CONFIG=json.dumps({"cluster": cluster, "task": {"type": "worker", "index": index}}))
+        for index in range(2)
+    ]
+    for host in hosts:
+        _, errors = host.communicate(timeout=400)
+        assert host.returncode == 0, errors[-3000:]
+    first, second = (np.load(tmp_path / f"host{index}" / f"worker{index}.npz") for index in range(2))
+    assert first["chief"] and not second["chief"] and len(first.files) > 100
+    assert all(np.array_equal(first[name], second[name]) for name in first.files if name != "chief")
+    run = runs.Run("mobilenet_v3_large_shared", folder=tmp_path / "host0")
+    assert run.history["epoch"].tolist() == [1, 2] and not (tmp_path / "host1" / "mobilenet_v3_large_shared").exists()
+
+
+@pytest.mark.slow
+def test_two_devices_of_one_machine(tmp_path):
+    process = _train("mirrored", tmp_path)
+    _, errors = process.communicate(timeout=400)
+    assert process.returncode == 0, errors[-3000:]
+    assert len(runs.Run("mobilenet_v3_large_shared", folder=tmp_path).history) == 2
