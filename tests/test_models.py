@@ -65,6 +65,6 @@ def test_bad_names(call, words):
 
 def test_a_run_without_weights_says_so(monkeypatch, tmp_path):
     monkeypatch.setenv("FER_MODELS", str(tmp_path))
-    with pytest.raises(FileNotFoundError, match="04_finetuning"):
+    with pytest.raises(FileNotFoundError, match="python -m fer_utils.training xception"):
         models.load("xception")
     assert models.base_name("xception_aligned") == "xception"
