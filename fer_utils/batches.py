@@ -47,6 +47,7 @@ def batches(config: Config, images: np.ndarray, targets: np.ndarray, epoch: int)
     """One epoch's batches; the same epoch always gives the same ones, so a resumed run repeats none.
 
     With a teacher, the epochs take turns with its `config.views` views, judged once and stored (`teacher.opinions`).
+    Every second turn shows them mirrored: the teacher was trained on both and says nearly the same of either.
     """
     rng = np.random.default_rng([config.seed, epoch])
     strengths = Augmentation(**config.augmentation)
@@ -54,8 +55,9 @@ def batches(config: Config, images: np.ndarray, targets: np.ndarray, epoch: int)
     order = rng.permutation(len(images))
     nothing = np.zeros((config.batch, targets.shape[1]), np.float32)
     if config.teacher:
-        number = epoch % config.views
+        turn, number = divmod(epoch, config.views)
         views = teacher.view(images, number, strengths, seed=config.seed)
+        views = views[..., ::-1] if turn % 2 else views
         opinions = teacher.opinions(config.teacher, images, number, strengths, seed=config.seed)
     for start in range(0, len(order) - config.batch + 1, config.batch):
         rows = order[start : start + config.batch]

@@ -39,7 +39,7 @@ class Config:
     sampling_target: int | None = None
     aligned: bool = False
     teacher: str | None = None  # distillation: a shipped model, or several joined by "+" (fer_utils.teacher)
-    views: int = 8  # augmented views that the teacher has judged; the epochs take turns with them
+    views: int = 8  # augmented views that the teacher has judged; epochs take turns, then with the mirrored ones
     distillation: float = 0.7  # the teacher's share in the loss
     distillation_temperature: float = 2.0
     precision: str = "auto"  # float32 or bfloat16 (fer_utils.mixed_layers); auto: what this CPU multiplies fastest
@@ -65,6 +65,10 @@ class Config:
             )
 
 
+_VOTES = {"votes": 0.5, "translate": True}
+_TEACHER = {"teacher": "xception", "views": 6}
+_MOBILENET = Config("mobilenet_v3_large", epochs=12, learning_rate=1e-3, dropout=0.3, mixup=0.0, votes=0.0)
+
 RECIPES = {
     "xception_first": Config("xception_first"),
     # Goes on from there with less noisy labels, for by then the network learns their noise by heart (model card).
@@ -79,12 +83,24 @@ RECIPES = {
         translate=True,
         average=True,
     ),
-    "mobilenet_v3_large": Config(
-        "mobilenet_v3_large",
+    # MobileNetV3-Large on three kinds of labels, everything else equal: FER2013's own, blended with the translated FER+
+    # votes, and these with Xception as a teacher. The last is the first part of the shipped run.
+    "mobilenet_v3_large_labels": dataclasses.replace(_MOBILENET, run="mobilenet_v3_large_labels"),
+    "mobilenet_v3_large_votes": dataclasses.replace(_MOBILENET, run="mobilenet_v3_large_votes", **_VOTES),
+    "mobilenet_v3_large_first": dataclasses.replace(
+        _MOBILENET, run="mobilenet_v3_large_first", **_VOTES, **_TEACHER
+    ),
+    "mobilenet_v3_large": dataclasses.replace(
+        _MOBILENET,
+        run="mobilenet_v3_large",
+        start="mobilenet_v3_large_first",
         epochs=8,
-        learning_rate=1e-3,
-        dropout=0.3,
-        mixup=0.1,
+        side=96,
+        learning_rate=5e-4,
+        head_steps=0,
+        average=True,
+        **_VOTES,
+        **_TEACHER,
     ),
     "efficientnet_b0": Config("efficientnet_b0", epochs=10, learning_rate=1e-3, dropout=0.3, mixup=0.1),
     "resnet18": Config("resnet18", epochs=14, learning_rate=1e-3, head_steps=0, dropout=0.3),
