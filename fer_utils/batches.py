@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from fer_utils.data import Fer
     from fer_utils.recipes import Config
 
-__all__ = ["Batch", "batches", "prefetch", "training_set"]
+__all__ = ["Batch", "batches", "prefetch", "steps", "training_set"]
 
 
 class Batch(NamedTuple):
@@ -43,6 +43,11 @@ def training_set(config: Config, fer: Fer) -> tuple[np.ndarray, np.ndarray]:
     return fer.images[rows], targets
 
 
+def steps(config: Config, rows: int) -> int:
+    """Batches of an epoch over a training set of so many rows."""
+    return (config.epoch_rows or rows) // config.batch
+
+
 def batches(config: Config, images: np.ndarray, targets: np.ndarray, epoch: int) -> Iterator[Batch]:
     """One epoch's batches; the same epoch always gives the same ones, so a resumed run repeats none.
 
@@ -52,15 +57,17 @@ def batches(config: Config, images: np.ndarray, targets: np.ndarray, epoch: int)
     rng = np.random.default_rng([config.seed, epoch])
     strengths = Augmentation(**config.augmentation)
     alpha = config.mixup if epoch < 0.7 * config.epochs else 0.0
-    order = rng.permutation(len(images))
+    count = steps(config, len(images))
+    rounds = max(1, -(-count * config.batch // len(images)))
+    order = np.concatenate([rng.permutation(len(images)) for _ in range(rounds)])
     nothing = np.zeros((config.batch, targets.shape[1]), np.float32)
     if config.teacher:
-        turn, number = divmod(epoch, config.views)
-        views = teacher.view(images, number, strengths, seed=config.seed)
+        turn, judged = divmod(epoch, config.views)
+        views = teacher.view(images, judged, strengths, seed=config.seed)
         views = views[..., ::-1] if turn % 2 else views
-        opinions = teacher.opinions(config.teacher, images, number, strengths, seed=config.seed)
-    for start in range(0, len(order) - config.batch + 1, config.batch):
-        rows = order[start : start + config.batch]
+        opinions = teacher.opinions(config.teacher, images, judged, strengths, seed=config.seed)
+    for number in range(count):
+        rows = order[number * config.batch : (number + 1) * config.batch]
         if config.teacher:
             yield Batch(preprocess.to_inputs(views[rows]), targets[rows], opinions[rows])
         else:

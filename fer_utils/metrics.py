@@ -35,8 +35,11 @@ def confusion(labels: np.ndarray, predictions: np.ndarray, *, classes: int = 7) 
 
 
 def per_class(matrix: np.ndarray) -> dict[str, np.ndarray]:
-    """Precision, recall, F1 (float [classes], 0 where undefined) and n (int [classes]) from a confusion matrix."""
-    hits, rows, columns = np.diag(matrix).astype(float), matrix.sum(1), matrix.sum(0)
+    """Precision, recall, F1 (float [classes], 0 where undefined) and n (int [classes]) from a confusion matrix.
+
+    A stack of matrices [..., classes, classes] gives stacked results.
+    """
+    hits, rows, columns = np.diagonal(matrix, axis1=-2, axis2=-1).astype(float), matrix.sum(-1), matrix.sum(-2)
     recall = np.divide(hits, rows, out=np.zeros_like(hits), where=rows > 0)
     precision = np.divide(hits, columns, out=np.zeros_like(hits), where=columns > 0)
     f1 = np.divide(2 * hits, rows + columns, out=np.zeros_like(hits), where=rows + columns > 0)
@@ -45,17 +48,19 @@ def per_class(matrix: np.ndarray) -> dict[str, np.ndarray]:
 
 def scores(matrix: np.ndarray) -> dict[str, float]:
     """accuracy, precision, recall and f1 (weighted by class size), macro_precision, macro_f1, balanced_accuracy."""
-    table = per_class(matrix)
+    return {name: float(value) for name, value in _scores(matrix).items()}
+
+
+def _scores(matrices: np.ndarray) -> dict[str, np.ndarray]:
+    """`scores` of a stack of matrices, [..., classes, classes] → [...]."""
+    table = per_class(matrices)
     present = table["n"] > 0
-    share = table["n"] / matrix.sum()
+    total = matrices.sum((-2, -1))
+    weighted = {name: (table["n"] * table[name]).sum(-1) / total for name in ("precision", "recall", "f1")}
+    even = {name: (table[name] * present).sum(-1) / present.sum(-1) for name in ("precision", "recall", "f1")}
     return {
-        "accuracy": float(np.trace(matrix) / matrix.sum()),
-        "precision": float(share @ table["precision"]),
-        "recall": float(share @ table["recall"]),
-        "f1": float(share @ table["f1"]),
-        "macro_precision": float(table["precision"][present].mean()),
-        "macro_f1": float(table["f1"][present].mean()),
-        "balanced_accuracy": float(table["recall"][present].mean()),
+        "accuracy": np.trace(matrices, axis1=-2, axis2=-1) / total, **weighted,
+        "macro_precision": even["precision"], "macro_f1": even["f1"], "balanced_accuracy": even["recall"],
     }
 
 
@@ -81,7 +86,7 @@ def bootstrap(
     else:
         matrix = confusion(labels, predictions)
         cells = rng.multinomial(len(labels), matrix.ravel() / len(labels), size=n)
-        values = [scores(cell.reshape(matrix.shape))[statistic] for cell in cells]
+        values = _scores(cells.reshape(n, *matrix.shape))[statistic]
     low, high = np.quantile(values, [(1 - level) / 2, (1 + level) / 2])
     return float(low), float(high)
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from fer_utils import losses, mixed_layers, models
-from fer_utils.batches import Batch, batches, prefetch
+from fer_utils.batches import Batch, batches, prefetch, steps
 
 if TYPE_CHECKING:
     import keras
@@ -209,7 +209,7 @@ class Trainer:
     ) -> dict[str, float]:
         """Stage two: every layer; returns the epoch's mean loss, accuracy and speed."""
         config = self.config
-        per_epoch = len(images) // config.batch
+        per_epoch = steps(config, len(images))
         total, losses_, hits_, started = per_epoch * config.epochs, [], [], time.perf_counter()
         for index, batch in enumerate(prefetch(batches(config, images, targets, epoch))):
             number = epoch * per_epoch + index

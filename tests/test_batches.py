@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from fer_utils import data, losses
-from fer_utils.batches import batches, prefetch, training_set
+from fer_utils.batches import batches, prefetch, steps, training_set
 from fer_utils.recipes import Config
 
 
@@ -16,6 +16,17 @@ def test_an_epochs_batches_are_the_same_whenever_it_is_asked_for(drawn):
     assert (first[0].opinions == 0).all()
     assert all(np.array_equal(a[0], b[0]) for a, b in zip(first, again, strict=True))
     assert not np.array_equal(first[0][0], other[0][0])
+
+
+@pytest.mark.parametrize("epoch_rows, shown", [(None, 40), (16, 16), (100, 96)])
+def test_an_epoch_can_have_a_size_of_its_own(drawn, epoch_rows, shown):
+    """A small training set is gone through as often as it takes, each row equally often up to one."""
+    config = Config("xception", batch=8, mixup=0.0, epoch_rows=epoch_rows)
+    images, targets = drawn.images[:40], np.eye(40, dtype=np.float32)  # a target of its own for each row
+    found = list(batches(config, images, targets, 0))
+    assert len(found) == steps(config, 40) == shown // 8
+    times = np.concatenate([batch.targets for batch in found]).sum(0)
+    assert times.sum() == shown and times.max() - times.min() <= 1
 
 
 def test_leaked_rows_are_not_trained_on(drawn):

@@ -158,6 +158,16 @@ def test_goals_are_reached_missed_or_not_measured():
     assert len(lines) == len(goals.GOALS)
 
 
+@pytest.mark.parametrize("light, line", [
+    (0.66, "goal reached: the fastest that is more accurate than fer, against fer, 640×480, one face: 20.0 ×"),
+    (0.64, "goal missed: the fastest that is more accurate than fer, against fer, 640×480, one face: 5.0 ×"),
+])
+def test_speed_beside_fer_counts_with_more_accuracy_only(light, line):
+    entries = an_entry("ours-light", 100, accuracy=light), an_entry("ours-heavy", 25, accuracy=0.70)
+    lines = goals.lines(stored(*entries, an_entry("fer", 5, accuracy=0.6545)))
+    assert f"{line} (aim ≥ 10 ×)" in lines
+
+
 def test_readme_shows_the_stored_run(tmp_path):
     path = paths.ROOT / "figure" / "bench.json"
     if path.is_file():

@@ -1,9 +1,11 @@
 """What decides a run."""
 
+import dataclasses
+
 import pytest
 
 from fer_utils.models import base_name
-from fer_utils.recipes import RECIPES, Config
+from fer_utils.recipes import BALANCING, RECIPES, Config
 
 
 @pytest.mark.parametrize("changes, words", [
@@ -11,6 +13,7 @@ from fer_utils.recipes import RECIPES, Config
     ({"side": 128}, "side: must lie in 71"), ({"augmentation": {"blur": 1}}, "among"),
     ({"teacher": "xception"}, "mixup 0"), ({"teacher": "xception", "mixup": 0, "loss": "focal"}, "loss focal"),
     ({"distillation": 1.5}, "distillation"), ({"views": 0}, "views"), ({"average": True}, "needs a run to start from"),
+    ({"epoch_rows": 95}, "at least one batch"),
 ])
 def test_bad_configurations(changes, words):
     with pytest.raises(ValueError, match=words):
@@ -23,3 +26,12 @@ def test_a_recipes_start_is_a_recipe_of_the_same_backbone():
         if recipe.start:
             start = RECIPES[recipe.start]
             assert base_name(start.run) == base_name(name) and start.side <= recipe.side
+
+
+def test_runs_that_are_compared_differ_in_what_is_compared_only():
+    plain = dataclasses.asdict(RECIPES["mobilenet_v3_large_labels"])
+    for name, changes in BALANCING.items():
+        recipe = dataclasses.asdict(RECIPES[f"mobilenet_v3_large_{name}"])
+        assert {key for key in plain if plain[key] != recipe[key]} == {"run", "epoch_rows", *changes}
+        # An epoch over all 28,011 rows has as many steps.
+        assert recipe["epoch_rows"] // recipe["batch"] == 28_011 // plain["batch"]

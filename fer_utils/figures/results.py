@@ -21,6 +21,7 @@ __all__ = [
     "learning_curves",
     "loss_weights",
     "reliability_diagram",
+    "robustness_curves",
     "speed_accuracy",
 ]
 
@@ -175,6 +176,39 @@ def reliability_diagram(
         )
     axis.set(title=f"Confidence and truth{note}", xlabel="confidence of the answer", ylabel="share that is right")
     axis.legend(loc="lower right", fontsize=8.5)
+    return fig
+
+
+def robustness_curves(tables: Mapping[str, pd.DataFrame], *, note: str = "") -> Figure:
+    """Accuracy against the strength of each change, a panel a change, a line a model with its 95 % interval.
+
+    `tables` holds, by title, what `evaluation.read_robustness` returns; strength 0 is the faces as they are.
+    """
+    import matplotlib.pyplot as plt
+
+    first = next(iter(tables.values()))
+    changes = [name for name in first["change"].unique() if (first["change"] == name).sum() > 1]
+    columns = 4
+    rows = -(-(len(changes) + 1) // columns)
+    fig, axes = plt.subplots(rows, columns, figsize=(WIDTH, 2.1 * rows + 0.3), sharey=True, squeeze=False)
+    panels = list(axes.flat)
+    for axis, change in zip(panels, changes, strict=False):
+        colors = list(COLORS.values())[4:] + list(COLORS.values())
+        for (title, table), color in zip(tables.items(), colors, strict=False):
+            part = table[(table["change"] == change) | (table["strength"] == 0)].sort_values("strength")
+            axis.plot(part["strength"], part["accuracy"], color=color, marker="o", markersize=3, label=title)
+            low, high = part["accuracy_low"], part["accuracy_high"]
+            axis.fill_between(part["strength"], low, high, color=color, alpha=0.15, linewidth=0)
+        settings = part["setting"].tolist()
+        axis.set_xticks([0, 1, 3, 5], ["–", settings[1], settings[3], settings[5]], fontsize=7)
+        axis.set_title(change, fontsize=10, loc="left")
+        axis.set_ylim(0, 0.8)
+        _percent(axis)
+    for axis in panels[len(changes) :]:
+        axis.set_axis_off()
+    handles, labels = panels[0].get_legend_handles_labels()
+    panels[len(changes)].legend(handles, labels, loc="center", fontsize=8.5)
+    fig.suptitle(f"Accuracy on PrivateTest faces made worse{note}", x=0.01, ha="left", fontsize=11, weight="bold")
     return fig
 
 

@@ -1,0 +1,164 @@
+"""What a shipped model does beyond one look at each test face; recorded once, because it takes minutes.
+
+    python -m fer_utils.evaluation views xception …         ten views of each face → models/<run>/views.npz
+    python -m fer_utils.evaluation robustness xception …    faces made worse → models/<run>/robustness.json
+
+Both name the ONNX file's hash, so that results of a former file are recognized.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from fer_utils import corruptions, metrics, paths, shipping, tta
+from fer_utils.inference import Classifier
+from fer_utils.preprocess import to_inputs
+from fer_utils.runs import Run, write_json
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from fer_utils.data import Fer
+
+__all__ = ["CLEAN", "read_robustness", "read_views", "record_robustness", "record_views", "robustness"]
+
+Judge = Callable[[np.ndarray], np.ndarray]
+CLEAN = "none"
+CHUNK = 1024  # faces enlarged at once: 110 MB
+VIEWS, ROBUSTNESS = "views.npz", "robustness.json"
+
+
+def _judge(classifier: Classifier) -> Judge:
+    """uint8 [N, 48, 48] → float32 [N, 7]."""
+
+    def judge(faces: np.ndarray) -> np.ndarray:
+        parts = [classifier.predict(to_inputs(faces[start : start + CHUNK])) for start in range(0, len(faces), CHUNK)]
+        return np.concatenate(parts) if parts else np.zeros((0, len(classifier.classes)), np.float32)
+
+    return judge
+
+
+def _hash(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def record_views(name: str, fer: Fer) -> Path:
+    """Judge PublicTest and PrivateTest in ten views (`tta.predict`) with `models/<name>.onnx`; returns the file."""
+    run = Run(name)
+    with Classifier(name) as classifier:
+        found = {}
+        for key, split in (("public", "PublicTest"), ("private", "PrivateTest")):
+            found[key] = tta.predict([_judge(classifier)], shipping.faces_for(classifier.metadata, fer.where(split)))
+        with paths.atomic(run.folder / VIEWS) as temporary:
+            np.savez_compressed(temporary, **found, model=np.array(_hash(classifier.path)))
+    return run.folder / VIEWS
+
+
+def read_views(name: str) -> dict[str, np.ndarray]:
+    """`public` and `private`, float32 [N, 7] in row order, and `model`, the ONNX file's SHA-256.
+
+    Raises FileNotFoundError when nothing is recorded.
+    """
+    with np.load(_there(name, VIEWS, "views"), allow_pickle=False) as file:
+        return {key: file[key] for key in file.files}
+
+
+def robustness(judge: Judge, images: np.ndarray, labels: np.ndarray, *, seed: int = 2013) -> list[dict[str, object]]:
+    """Accuracy on faces as they are (change `CLEAN`, strength 0) and after every change of `corruptions`.
+
+    Parameters
+    ----------
+    judge : uint8 [N, 48, 48] → probabilities [N, 7]. images, labels : uint8 [N, 48, 48], int [N].
+    seed : of the changes; every model sees the same pictures.
+
+    Returns
+    -------
+    A row each: change, strength, setting (`corruptions.describe`), n, accuracy and macro_f1 with `_low` and `_high`.
+    """
+    kinds = [(CLEAN, 0), *((name, strength) for name in corruptions.NAMES for strength in corruptions.STRENGTHS)]
+    rows = []
+    for name, strength in kinds:
+        faces = corruptions.apply(images, name, strength, seed=seed) if strength else images
+        setting = corruptions.describe(name, strength) if strength else "as it is"
+        scores = metrics.summary(labels, judge(faces))
+        kept = ("n", "accuracy", "accuracy_low", "accuracy_high", "macro_f1", "macro_f1_low", "macro_f1_high")
+        rows.append({"change": name, "strength": strength, "setting": setting} | {key: scores[key] for key in kept})
+    return rows
+
+
+def record_robustness(name: str, fer: Fer, *, rows: int | None = None, seed: int = 2013) -> Path:
+    """`robustness` of `models/<name>.onnx` on PrivateTest, or on `rows` of its rows drawn by `seed`; returns the file.
+
+    A model of aligned faces has them found and aligned in the changed pictures, as it would in life.
+    """
+    run, private = Run(name), fer.where("PrivateTest")
+    chosen = np.arange(len(private.labels))
+    if rows is not None and not 1 <= rows <= len(chosen):
+        raise ValueError(f"rows: must lie in 1 … {len(chosen)}; got {rows}")
+    chosen = np.sort(np.random.default_rng(seed).permutation(chosen)[:rows])
+    with Classifier(name) as classifier:
+        judge, digest = _judge(classifier), _hash(classifier.path)
+        if classifier.metadata.get("alignment") == shipping.ALIGNED:
+            judge = _aligning(judge)
+        found = robustness(judge, private.images[chosen], private.labels[chosen], seed=seed)
+    write_json(run.folder / ROBUSTNESS, {"model": digest, "seed": seed, "results": found})
+    return run.folder / ROBUSTNESS
+
+
+def _aligning(judge: Judge) -> Judge:
+    from fer_utils import faces
+
+    return lambda images: judge(faces.align_all(images, faces.fer_landmarks(images))[0])
+
+
+def read_robustness(name: str) -> pd.DataFrame:
+    """The recorded rows of `robustness`, with the ONNX file's SHA-256 in `.attrs["model"]`.
+
+    Raises FileNotFoundError when nothing is recorded.
+    """
+    import pandas as pd
+
+    content = json.loads(_there(name, ROBUSTNESS, "robustness").read_text(encoding="utf-8"))
+    table = pd.DataFrame(content["results"])
+    table.attrs["model"] = content["model"]
+    return table
+
+
+def _there(name: str, file: str, command: str) -> Path:
+    path = Run(name).folder / file
+    if not path.is_file():
+        raise FileNotFoundError(
+            f"name: nothing recorded for {name!r}; run python -m fer_utils.evaluation {command} {name}"
+        )
+    return path
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Command line; see the top of this file."""
+    import argparse
+
+    from fer_utils import data
+
+    parser = argparse.ArgumentParser(
+        prog="python -m fer_utils.evaluation", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("what", choices=("views", "robustness"))
+    parser.add_argument("runs", nargs="+", metavar="RUN", help="a shipped model with a recorded run")
+    parser.add_argument("--rows", type=int, help="robustness: so many PrivateTest rows (default: all)")
+    options = parser.parse_args(arguments)
+    fer = data.load()
+    print(data.describe(fer), flush=True)
+    for run in options.runs:
+        recorded = record_views(run, fer) if options.what == "views" else record_robustness(run, fer, rows=options.rows)
+        print(recorded, flush=True)
+    print(shipping.update_manifest())
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,87 @@
+"""Ten views and faces made worse: recorded for the very file that is shipped."""
+
+import numpy as np
+import pytest
+import tiny_onnx
+
+from fer_utils import corruptions, evaluation, inference, metrics, paths, runs, tta
+from fer_utils.preprocess import to_inputs
+from fer_utils.recipes import Config
+
+
+def judge(faces):
+    return tiny_onnx.expected(to_inputs(faces))
+
+
+@pytest.fixture
+def shipped(tmp_path, monkeypatch, drawn):
+    """A recorded run of a tiny classifier in a models folder of its own."""
+
+    class Nothing:
+        weights = ()
+
+    monkeypatch.setenv("FER_MODELS", str(tmp_path))
+    tiny_onnx.write(tmp_path / "resnet18.onnx")
+    logits = {name: np.zeros((2, 7)) for name in ("public", "private")}
+    labels = {name: np.array([0, 1]) for name in logits}
+    facts = {"parameters": 1, "mflops": 1}
+    history = [{"epoch": 1, "public_accuracy": 0.1}]
+    runs.write_run(Config("resnet18", epochs=1), history, logits, labels, facts, Nothing(), folder=tmp_path)
+    return "resnet18"
+
+
+def test_ten_views_of_every_test_face_are_recorded(shipped, drawn):
+    evaluation.record_views(shipped, drawn)
+    found = evaluation.read_views(shipped)
+    for key, split in (("public", "PublicTest"), ("private", "PrivateTest")):
+        assert found[key] == pytest.approx(tta.predict([judge], drawn.where(split).images), abs=1e-5)
+    path = paths.models_dir() / f"{shipped}.onnx"
+    assert str(found["model"]) == evaluation._hash(path)
+
+
+def test_robustness_judges_the_changed_faces(shipped, drawn):
+    private = drawn.where("PrivateTest")
+    evaluation.record_robustness(shipped, drawn)
+    table = evaluation.read_robustness(shipped)
+    assert len(table) == 1 + len(corruptions.NAMES) * len(corruptions.STRENGTHS)
+    assert (table["n"] == len(private.labels)).all()
+    clean, dark = table.iloc[0], table[(table["change"] == "low light") & (table["strength"] == 4)].iloc[0]
+    assert (clean["change"], clean["strength"]) == (evaluation.CLEAN, 0) and dark["setting"] == "15%"
+    for row, faces in ((clean, private.images), (dark, corruptions.apply(private.images, "low light", 4))):
+        assert row["accuracy"] == pytest.approx(metrics.summary(private.labels, judge(faces))["accuracy"])
+    assert table.attrs["model"] == evaluation._hash(paths.models_dir() / f"{shipped}.onnx")
+
+
+def test_every_model_sees_the_same_drawn_rows(shipped, drawn):
+    evaluation.record_robustness(shipped, drawn, rows=20)
+    first = evaluation.read_robustness(shipped)
+    evaluation.record_robustness(shipped, drawn, rows=20)
+    assert (first["n"] == 20).all() and first.equals(evaluation.read_robustness(shipped))
+    with pytest.raises(ValueError, match="rows: must lie in 1"):
+        evaluation.record_robustness(shipped, drawn, rows=0)
+
+
+def test_an_aligned_model_gets_aligned_pictures(monkeypatch):
+    from fer_utils import faces
+
+    images = np.zeros((2, 48, 48), np.uint8)
+    monkeypatch.setattr(faces, "fer_landmarks", lambda found: f"landmarks of {id(found)}")
+    monkeypatch.setattr(faces, "align_all", lambda found, landmarks: (found + 7, landmarks))
+    assert (evaluation._aligning(lambda found: found)(images) == 7).all()
+
+
+def test_nothing_recorded(shipped):
+    for read, command in ((evaluation.read_views, "views"), (evaluation.read_robustness, "robustness")):
+        with pytest.raises(FileNotFoundError, match=f"evaluation {command} resnet18"):
+            read(shipped)
+
+
+@pytest.mark.parametrize("file, read", [
+    (evaluation.VIEWS, lambda name: str(evaluation.read_views(name)["model"])),
+    (evaluation.ROBUSTNESS, lambda name: evaluation.read_robustness(name).attrs["model"]),
+])
+def test_what_is_recorded_in_models_belongs_to_the_shipped_files(file, read):
+    listed = inference.manifest(paths.MODELS)["files"]
+    for path in paths.MODELS.glob(f"*/{file}"):
+        name = path.parent.name
+        assert read(name) == listed[f"{name}.onnx"]["sha256"], f"{path} is of another {name}.onnx"
