@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-__all__ = ["PREFIX", "halve", "kernels_in"]
+__all__ = ["PREFIX", "halve", "kernels_in", "widen"]
 
 PREFIX = "keras/"  # of an initializer that holds a Keras kernel; its name in the weights file follows
 SMALLEST = 4096  # numbers; less is not worth two more nodes
@@ -91,6 +91,25 @@ def _kernel_of(weight: np.ndarray, kernels: Mapping[str, np.ndarray]) -> tuple[s
         if kernel is not None and (factors := _factors(weight, kernel)) is not None:
             return name, kernel, factors
     return None
+
+
+def widen(model: Any) -> None:
+    """Undo `halve` in an onnx.ModelProto, in place: its kernels are float32 initializers again, factors applied."""
+    import onnx
+
+    graph = model.graph
+    known = {item.name: onnx.numpy_helper.to_array(item) for item in graph.initializer}
+    for node in list(graph.node):
+        if not (node.op_type in ("Cast", "Mul") and node.input[0].startswith(PREFIX) and set(node.input) <= set(known)):
+            continue
+        whole, *factors = (known[name].astype(np.float32) for name in node.input)
+        known[node.output[0]] = value = whole * factors[0] if factors else whole
+        graph.initializer.append(onnx.numpy_helper.from_array(value, node.output[0]))
+        graph.node.remove(node)
+    used = {name for node in graph.node for name in node.input}
+    for item in [item for item in graph.initializer if item.name not in used]:
+        graph.initializer.remove(item)
+    onnx.checker.check_model(model)
 
 
 def kernels_in(path: str | Path, shapes: Mapping[str, tuple[int, ...]]) -> dict[str, np.ndarray]:

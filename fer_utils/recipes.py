@@ -110,7 +110,7 @@ RECIPES = {
         _MOBILENET,
         run="mobilenet_v3_large",
         start="mobilenet_v3_large_first",
-        epochs=8,
+        epochs=6,
         side=96,
         learning_rate=5e-4,
         head_steps=0,

@@ -92,3 +92,17 @@ def test_names_carry_the_prefix():
     halve(model, {"0007/kernel": kernel})
     assert PREFIX + "0007/kernel" in {item.name for item in model.graph.initializer}
     assert half_kernels.SMALLEST <= kernel.size
+
+
+def test_widening_gives_float32_weights_back():
+    plain, scaled = half(1, 1, 64, 64), half(1, 1, 64, 64)
+    factors = rng.uniform(0.1, 3, (64, 1, 1, 1)).astype(np.float32)
+    weights = [plain.transpose(3, 2, 0, 1), scaled.transpose(3, 2, 0, 1) * factors]
+    model, inputs = graph(weights), rng.normal(size=(2, 64, 8, 8)).astype(np.float32)
+    before = run(model, inputs)
+    assert sorted(halve(model, {"a": plain, "b": scaled})) == ["a", "b"]
+    half_kernels.widen(model)
+    held = {item.name: numpy_helper.to_array(item) for item in model.graph.initializer}
+    assert {node.op_type for node in model.graph.node} == {"Conv"} and sorted(held) == ["w0", "w1"]
+    assert all(held[f"w{index}"] == pytest.approx(weight, rel=1e-5) for index, weight in enumerate(weights))
+    assert np.allclose(run(model, inputs), before, rtol=1e-4, atol=1e-4 * np.abs(before).max())
