@@ -4,7 +4,7 @@ Two stages (Keras' transfer-learning guide): first the new head alone on the fro
 low rate. BatchNorm follows the new data in the second stage: FER2013's small gray faces are far from ImageNet, and the
 weights that are evaluated are an exponential moving average (EMA) whose BatchNorm statistics are averaged too.
 
-    python -m fer_utils.training mobilenet_v3_large      # a recipe by name, resumes where it was killed
+    python -m fer_utils.training mobilenet_v3_large_votes      # a recipe by name, resumes where it was killed
     python -m fer_utils.training xception_first && python -m fer_utils.training xception      # in two parts
 """
 
