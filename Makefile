@@ -71,7 +71,7 @@ lab: $(READY) ## open the notebooks in JupyterLab
 $(BENCH)/.ready: tools/bench/requirements.txt tools/bench/environment.py | $(READY)
 	@if $(PY) -m tools.bench.environment $(BENCH); then touch $@; fi
 
-bench: $(READY) $(BENCH)/.ready ## our speed beside other packages': figure/bench.png (8 GB, once; then about 8 minutes)
+bench: $(READY) $(BENCH)/.ready ## our speed beside other packages': figure/bench.png (8 GB, once; then about 10 minutes)
 	@$(PY) -m tools.bench.run $(BENCH_ARGS)
 
 lint: $(READY) ## check the style
