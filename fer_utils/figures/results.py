@@ -67,7 +67,7 @@ def learning_curves(histories: Mapping[str, pd.DataFrame], *, note: str = "") ->
     ):
         left.plot(table["epoch"], table["train_loss"], color=color, marker="o", markersize=3.5)
         right.plot(table["epoch"], table["public_accuracy"], color=color, marker="o", markersize=3.5, label=title)
-    left.set(title=f"Training loss{note}", xlabel="epoch", ylabel="cross-entropy (augmented, soft labels)")
+    left.set(title=f"Training loss{note}", xlabel="epoch", ylabel="loss (augmented views, soft labels)")
     right.set(title=f"PublicTest accuracy{note}", xlabel="epoch")
     _percent(right)
     right.legend(loc="lower right", fontsize=9)
@@ -149,9 +149,13 @@ def accuracy_intervals(summaries: Mapping[str, Mapping[str, float]], *, note: st
             axis.plot([low, high], [row + offset] * 2, color=color, linewidth=2, solid_capstyle="round")
             label = {"accuracy": "accuracy", "macro_f1": "macro-F1"}[name] if row == 0 else None
             axis.plot(scores[name], row + offset, "o", color=color, label=label)
-            axis.text(high + 0.004, row + offset, f"{100 * scores[name]:.1f}", va="center", fontsize=9, color=GRAY)
+            axis.annotate(
+                f"{100 * scores[name]:.1f}", (high, row + offset), xytext=(5, 0), textcoords="offset points",
+                va="center", fontsize=9, color=GRAY,
+            )
     axis.set_yticks(range(len(summaries)), list(summaries))
     axis.set_ylim(len(summaries) - 0.5, -0.5)
+    axis.margins(x=0.08)  # room for the last number
     n = next(iter(summaries.values()))["n"]
     axis.set(title=f"PrivateTest, n = {n:,}, with 95 % intervals{note}", xlabel="percent")
     axis.xaxis.set_major_formatter(lambda value, _: f"{100 * value:.0f}")
