@@ -9,8 +9,10 @@ without VNNI add two products in sixteen bits. Input scaling, the last layer and
 
 from __future__ import annotations
 
+import logging
 import tempfile
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -68,13 +70,24 @@ def quantize(source: str | Path, target: str | Path, inputs: np.ndarray) -> Path
     with tempfile.TemporaryDirectory() as folder, paths.atomic(target) as temporary:
         plain = Path(folder) / "float32.onnx"
         onnx.save(model, str(plain))
-        ort.quantize_static(
-            str(plain), str(temporary), _Faces(np.ascontiguousarray(inputs)),
-            quant_format=ort.QuantFormat.QDQ, op_types_to_quantize=list(QUANTIZED), per_channel=True,
-            reduce_range=True, activation_type=ort.QuantType.QUInt8, weight_type=ort.QuantType.QInt8,
-        )
+        with _without_advice():
+            ort.quantize_static(
+                str(plain), str(temporary), _Faces(np.ascontiguousarray(inputs)),
+                quant_format=ort.QuantFormat.QDQ, op_types_to_quantize=list(QUANTIZED), per_channel=True,
+                reduce_range=True, activation_type=ort.QuantType.QUInt8, weight_type=ort.QuantType.QInt8,
+            )
         _describe(temporary, model)
     return Path(target)
+
+
+@contextmanager
+def _without_advice() -> Iterator[None]:
+    """ONNX Runtime logs twice that shapes should be inferred first; onnxslim has done that."""
+    logging.disable(logging.WARNING)
+    try:
+        yield
+    finally:
+        logging.disable(logging.NOTSET)
 
 
 def _describe(path: Path, source: Any) -> None:
