@@ -18,7 +18,6 @@ import numpy as np
 
 from fer_utils import corruptions, metrics, paths, shipping, tta
 from fer_utils.inference import Classifier
-from fer_utils.preprocess import to_inputs
 from fer_utils.runs import Run, write_json
 
 if TYPE_CHECKING:
@@ -30,18 +29,7 @@ __all__ = ["CLEAN", "read_robustness", "read_views", "record_robustness", "recor
 
 Judge = Callable[[np.ndarray], np.ndarray]
 CLEAN = "none"
-CHUNK = 1024  # faces enlarged at once: 110 MB
 VIEWS, ROBUSTNESS = "views.npz", "robustness.json"
-
-
-def _judge(classifier: Classifier) -> Judge:
-    """uint8 [N, 48, 48] → float32 [N, 7]."""
-
-    def judge(faces: np.ndarray) -> np.ndarray:
-        parts = [classifier.predict(to_inputs(faces[start : start + CHUNK])) for start in range(0, len(faces), CHUNK)]
-        return np.concatenate(parts) if parts else np.zeros((0, len(classifier.classes)), np.float32)
-
-    return judge
 
 
 def _hash(path: Path) -> str:
@@ -54,7 +42,8 @@ def record_views(name: str, fer: Fer) -> Path:
     with Classifier(name) as classifier:
         found = {}
         for key, split in (("public", "PublicTest"), ("private", "PrivateTest")):
-            found[key] = tta.predict([_judge(classifier)], shipping.faces_for(classifier.metadata, fer.where(split)))
+            faces = shipping.faces_for(classifier.metadata, fer.where(split))
+            found[key] = tta.predict([classifier.predict_faces], faces)
         with paths.atomic(run.folder / VIEWS) as temporary:
             np.savez_compressed(temporary, **found, model=np.array(_hash(classifier.path)))
     return run.folder / VIEWS
@@ -103,7 +92,7 @@ def record_robustness(name: str, fer: Fer, *, rows: int | None = None, seed: int
         raise ValueError(f"rows: must lie in 1 … {len(chosen)}; got {rows}")
     chosen = np.sort(np.random.default_rng(seed).permutation(chosen)[:rows])
     with Classifier(name) as classifier:
-        judge, digest = _judge(classifier), _hash(classifier.path)
+        judge, digest = classifier.predict_faces, _hash(classifier.path)
         if classifier.metadata.get("alignment") == shipping.ALIGNED:
             judge = _aligning(judge)
         found = robustness(judge, private.images[chosen], private.labels[chosen], seed=seed)

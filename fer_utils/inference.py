@@ -16,12 +16,13 @@ import numpy as np
 
 from fer_utils import paths
 from fer_utils.data import CLASSES
-from fer_utils.preprocess import INPUT_SIZE
+from fer_utils.preprocess import INPUT_SIZE, to_inputs
 
 __all__ = ["Classifier", "ModelError", "available", "manifest"]
 
 MANIFEST = "manifest.json"
 INPUT_NAME, OUTPUT_NAME = "image", "probabilities"
+CHUNK = 1024  # faces enlarged at once
 # MTCNN's three networks lie in the same folder and name no expression.
 NOT_CLASSIFIERS = "mtcnn_"
 
@@ -126,6 +127,11 @@ class Classifier:
             return np.zeros((0, len(self.classes)), np.float32)
         parts = [self._run(inputs[start : start + batch]) for start in range(0, len(inputs), batch)]
         return parts[0] if len(parts) == 1 else np.concatenate(parts)
+
+    def predict_faces(self, faces: np.ndarray) -> np.ndarray:
+        """`predict` of gray faces uint8 [N, 48, 48], any number: enlarged a thousand at a time, in 110 MB."""
+        starts = range(0, max(1, len(faces)), CHUNK)
+        return np.concatenate([self.predict(to_inputs(faces[start : start + CHUNK])) for start in starts])
 
     def _run(self, inputs: np.ndarray) -> np.ndarray:
         return self._session.run([self._output], {self._input: np.ascontiguousarray(inputs)})[0]

@@ -106,7 +106,8 @@ def ship(run: str, fer: Fer) -> dict[str, Any]:
     Returns the file's entry. Raises ModelError, and leaves no file, when it costs more than `LIMIT` on PublicTest.
     """
     public, private = fer.where("PublicTest"), fer.where("PrivateTest")
-    training = fer.take(data.training_rows(fer)[:: max(1, len(data.training_rows(fer)) // CALIBRATED)][:CALIBRATED])
+    rows = data.training_rows(fer)
+    training = fer.take(rows[:: max(1, len(rows) // CALIBRATED)][:CALIBRATED])
     with Classifier(run) as whole:
         source, metadata = whole.path, whole.metadata
         before = _accuracy(whole, public, metadata)
@@ -119,7 +120,7 @@ def ship(run: str, fer: Fer) -> dict[str, Any]:
                 raise ModelError(
                     f"run: int8 may cost {100 * LIMIT:g} points of PublicTest accuracy; {run} loses {100 * cost:.2f}"
                 )
-            told = small.predict(to_inputs(shipping.faces_for(metadata, private)))
+            told = small.predict_faces(shipping.faces_for(metadata, private))
     scores = metrics.summary(private.labels, told)
     kept = {name: scores[name] for name in ("n", "accuracy", "macro_f1")}
     facts = {
@@ -131,7 +132,7 @@ def ship(run: str, fer: Fer) -> dict[str, Any]:
 
 
 def _accuracy(classifier: Classifier, rows: Fer, metadata: dict[str, str]) -> float:
-    told = classifier.predict(to_inputs(shipping.faces_for(metadata, rows))).argmax(1)
+    told = classifier.predict_faces(shipping.faces_for(metadata, rows)).argmax(1)
     return float((told == rows.labels).mean())
 
 

@@ -14,13 +14,12 @@ from pathlib import Path
 
 import numpy as np
 
-from fer_utils import paths, preprocess
+from fer_utils import paths
 from fer_utils.augment import Augmentation, augment
 from fer_utils.inference import Classifier
 
 __all__ = ["opinions", "view"]
 
-CHUNK = 1024  # faces enlarged at once: 110 MB
 LEAST = 1e-7  # probability; below it float32's rounding decides
 
 
@@ -65,9 +64,7 @@ def opinions(
         if path.is_file():
             return np.load(path, allow_pickle=False)
         faces = view(images, number, strengths, seed=seed)
-        answers = np.concatenate(
-            [_mean(classifiers, faces[start : start + CHUNK]) for start in range(0, len(faces), CHUNK)]
-        )
+        answers = np.mean([each.predict_faces(faces) for each in classifiers], axis=0, dtype=np.float32)
         logits = np.log(np.maximum(answers, LEAST))
         with paths.atomic(path) as temporary, open(temporary, "wb") as file:
             np.save(file, logits)
@@ -75,11 +72,6 @@ def opinions(
     finally:
         for classifier in classifiers:
             classifier.close()
-
-
-def _mean(classifiers: list[Classifier], faces: np.ndarray) -> np.ndarray:
-    inputs = preprocess.to_inputs(faces)
-    return np.mean([classifier.predict(inputs) for classifier in classifiers], axis=0, dtype=np.float32)
 
 
 def main(arguments: list[str] | None = None) -> None:

@@ -44,6 +44,16 @@ def test_predict_takes_none_one_and_what_preprocess_makes(tiny: Path, inputs: np
         assert classifier.classes == CLASSES and classifier.metadata["run"] == "tiny"
 
 
+@pytest.mark.parametrize("count", [0, 3, 7])
+def test_any_number_of_faces(tiny: Path, monkeypatch: pytest.MonkeyPatch, count: int) -> None:
+    monkeypatch.setattr("fer_utils.inference.CHUNK", 3)
+    faces = np.random.default_rng(4).integers(0, 256, (count, 48, 48), dtype=np.uint8)
+    with Classifier(tiny) as classifier:
+        found = classifier.predict_faces(faces)
+    assert found.shape == (count, 7) and found.dtype == np.float32
+    np.testing.assert_allclose(found, tiny_onnx.expected(preprocess.to_inputs(faces)), atol=1e-5)
+
+
 @pytest.mark.parametrize(
     "bad",
     [
