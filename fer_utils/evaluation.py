@@ -2,8 +2,9 @@
 
     python -m fer_utils.evaluation views xception …         ten views of each face → models/<run>/views.npz
     python -m fer_utils.evaluation robustness xception …    faces made worse → models/<run>/robustness.json
+    python -m fer_utils.evaluation lime xception …          LIME over 40 faces a class → models/<run>/lime.npz
 
-Both name the ONNX file's hash, so that results of a former file are recognized.
+All name the ONNX file's hash, so that results of a former file are recognized.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from fer_utils import corruptions, metrics, paths, shipping, tta
+from fer_utils import corruptions, faces, lime_study, metrics, paths, shipping, tta
 from fer_utils.inference import Classifier
 from fer_utils.runs import Run, write_json
 
@@ -25,11 +26,15 @@ if TYPE_CHECKING:
 
     from fer_utils.data import Fer
 
-__all__ = ["CLEAN", "read_robustness", "read_views", "record_robustness", "record_views", "robustness"]
+__all__ = [
+    "CLEAN", "EXPLAINED", "read_lime", "read_robustness", "read_views", "record_lime", "record_robustness",
+    "record_views", "robustness",
+]
 
 Judge = Callable[[np.ndarray], np.ndarray]
 CLEAN = "none"
-VIEWS, ROBUSTNESS = "views.npz", "robustness.json"
+EXPLAINED = ("Angry", "Disgust", "Surprise")
+VIEWS, ROBUSTNESS, LIME = "views.npz", "robustness.json", "lime.npz"
 
 
 def _hash(path: Path) -> str:
@@ -101,8 +106,6 @@ def record_robustness(name: str, fer: Fer, *, rows: int | None = None, seed: int
 
 
 def _aligning(judge: Judge) -> Judge:
-    from fer_utils import faces
-
     return lambda images: judge(faces.align_all(images, faces.fer_landmarks(images))[0])
 
 
@@ -117,6 +120,40 @@ def read_robustness(name: str) -> pd.DataFrame:
     table = pd.DataFrame(content["results"])
     table.attrs["model"] = content["model"]
     return table
+
+
+def record_lime(name: str, fer: Fer, *, each: int = 40, samples: int = 400, verbose: bool = False) -> Path:
+    """`lime_study.study` of `models/<name>.onnx` on `each` PrivateTest faces of the classes `EXPLAINED`; the file.
+
+    The faces are chosen without the model's help, so that every model is asked about the same ones.
+    """
+    run, private = Run(name), fer.where("PrivateTest")
+    found = faces.load_landmarks(private)
+    rows = lime_study.choose_faces(private, found, classes=EXPLAINED, each=each)
+
+    def say(done: int, of: int) -> None:
+        if verbose and done % 10 == 0:
+            print(f"  {name}: {done}/{of} faces explained", flush=True)
+
+    with Classifier(name) as classifier:
+        aligned = classifier.metadata.get("alignment") == shipping.ALIGNED
+        result = lime_study.study(
+            classifier.predict, private, rows, found, aligned=aligned, samples=samples, progress=say
+        )
+        with paths.atomic(run.folder / LIME) as temporary:
+            np.savez_compressed(temporary, **vars(result), samples=samples, model=np.array(_hash(classifier.path)))
+    return run.folder / LIME
+
+
+def read_lime(name: str) -> tuple[lime_study.Study, dict[str, str]]:
+    """The recorded study, and its facts: `samples` a map rests on, `model`, the ONNX file's SHA-256.
+
+    Raises FileNotFoundError when nothing is recorded.
+    """
+    with np.load(_there(name, LIME, "lime"), allow_pickle=False) as file:
+        content = {key: file[key] for key in file.files}
+    facts = {key: str(content.pop(key)) for key in ("samples", "model")}
+    return lime_study.Study(**content), facts
 
 
 def _there(name: str, file: str, command: str) -> Path:
@@ -137,14 +174,17 @@ def main(arguments: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(
         prog="python -m fer_utils.evaluation", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("what", choices=("views", "robustness"))
+    parser.add_argument("what", choices=("views", "robustness", "lime"))
     parser.add_argument("runs", nargs="+", metavar="RUN", help="a shipped model with a recorded run")
     parser.add_argument("--rows", type=int, help="robustness: so many PrivateTest rows (default: all)")
     options = parser.parse_args(arguments)
     fer = data.load()
     print(data.describe(fer), flush=True)
     for run in options.runs:
-        recorded = record_views(run, fer) if options.what == "views" else record_robustness(run, fer, rows=options.rows)
+        if options.what == "robustness":
+            recorded = record_robustness(run, fer, rows=options.rows)
+        else:
+            recorded = record_views(run, fer) if options.what == "views" else record_lime(run, fer, verbose=True)
         print(recorded, flush=True)
     print(shipping.update_manifest())
 

@@ -108,7 +108,7 @@ RECIPES = {
         average=True,
     ),
     **_in_two_parts("mobilenet_v3_large"),
-    **_in_two_parts("efficientnet_b0"),
+    **_in_two_parts("efficientnet_b0", epochs=10, teacher="mobilenet_v3_large", views=5),
     **_in_two_parts("resnet18", epochs=20, head_steps=0),  # from scratch, where no weights can be fetched
     # The first part of MobileNetV3-Large without a teacher, and without the votes either.
     "mobilenet_v3_large_votes": Config("mobilenet_v3_large_votes", **_LIGHT, **_VOTES),

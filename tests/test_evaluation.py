@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import tiny_onnx
 
-from fer_utils import corruptions, evaluation, inference, metrics, paths, runs, tta
+from fer_utils import corruptions, evaluation, faces, inference, metrics, paths, runs, tta
 from fer_utils.preprocess import to_inputs
 from fer_utils.recipes import Config
 
@@ -47,8 +47,8 @@ def test_robustness_judges_the_changed_faces(shipped, drawn):
     assert (table["n"] == len(private.labels)).all()
     clean, dark = table.iloc[0], table[(table["change"] == "low light") & (table["strength"] == 4)].iloc[0]
     assert (clean["change"], clean["strength"]) == (evaluation.CLEAN, 0) and dark["setting"] == "15%"
-    for row, faces in ((clean, private.images), (dark, corruptions.apply(private.images, "low light", 4))):
-        assert row["accuracy"] == pytest.approx(metrics.summary(private.labels, judge(faces))["accuracy"])
+    for row, changed in ((clean, private.images), (dark, corruptions.apply(private.images, "low light", 4))):
+        assert row["accuracy"] == pytest.approx(metrics.summary(private.labels, judge(changed))["accuracy"])
     assert table.attrs["model"] == evaluation._hash(paths.models_dir() / f"{shipped}.onnx")
 
 
@@ -62,16 +62,30 @@ def test_every_model_sees_the_same_drawn_rows(shipped, drawn):
 
 
 def test_an_aligned_model_gets_aligned_pictures(monkeypatch):
-    from fer_utils import faces
-
     images = np.zeros((2, 48, 48), np.uint8)
     monkeypatch.setattr(faces, "fer_landmarks", lambda found: f"landmarks of {id(found)}")
     monkeypatch.setattr(faces, "align_all", lambda found, landmarks: (found + 7, landmarks))
     assert (evaluation._aligning(lambda found: found)(images) == 7).all()
 
 
+def test_a_lime_study_is_read_back_as_it_was_recorded(shipped, drawn, monkeypatch):
+    private = drawn.where("PrivateTest")
+    points = np.array([[14.5, 18], [32.5, 18], [23.5, 28.3], [16, 37], [31, 37]], np.float32)
+    found = faces.Landmarks.empty(len(private.labels))
+    found.points[:], found.scores[:], found.attempts[:] = points, 1, 1
+    monkeypatch.setattr(faces, "load_landmarks", lambda fer: found)
+    evaluation.record_lime(shipped, drawn, each=1, samples=20)
+    study, facts = evaluation.read_lime(shipped)
+    names = [evaluation.metrics.CLASSES[label] for label in study.labels]
+    assert names == list(evaluation.EXPLAINED) and (private.labels[study.rows] == study.labels).all()
+    whole = judge(private.images[study.rows])[np.arange(3), study.labels]
+    assert study.probability == pytest.approx(whole, abs=1e-5)
+    assert facts == {"samples": "20", "model": evaluation._hash(paths.models_dir() / f"{shipped}.onnx")}
+
+
 def test_nothing_recorded(shipped):
-    for read, command in ((evaluation.read_views, "views"), (evaluation.read_robustness, "robustness")):
+    readers = {"views": evaluation.read_views, "robustness": evaluation.read_robustness, "lime": evaluation.read_lime}
+    for command, read in readers.items():
         with pytest.raises(FileNotFoundError, match=f"evaluation {command} resnet18"):
             read(shipped)
 
@@ -79,6 +93,7 @@ def test_nothing_recorded(shipped):
 @pytest.mark.parametrize("file, read", [
     (evaluation.VIEWS, lambda name: str(evaluation.read_views(name)["model"])),
     (evaluation.ROBUSTNESS, lambda name: evaluation.read_robustness(name).attrs["model"]),
+    (evaluation.LIME, lambda name: evaluation.read_lime(name)[1]["model"]),
 ])
 def test_what_is_recorded_in_models_belongs_to_the_shipped_files(file, read):
     listed = inference.manifest(paths.MODELS)["files"]
