@@ -53,3 +53,16 @@ def test_robustness_has_a_panel_for_each_change_that_starts_with_the_clean_faces
     assert axes[0].lines[0].get_ydata() == pytest.approx([0.7, 0.6, 0.5, 0.4, 0.3, 0.2]) and len(axes[0].lines) == 2
     assert [label.get_text() for label in axes[1].get_xticklabels()] == ["–", "noise1", "noise3", "noise5"]
     assert [text.get_text() for text in axes[2].get_legend().get_texts()] == ["A", "B"]
+
+
+def test_balancing_has_a_panel_for_each_score_and_a_line_at_the_first_way():
+    rows = [
+        (way, score, value, value - 0.02, value + 0.02)
+        for way, shift in (("as it is", 0), ("oversampling", 0.05), ("focal loss", -0.01))
+        for score, value in (("accuracy", 0.6 + shift), ("macro-F1", 0.5 + shift))
+    ]
+    axes = results.balancing_intervals(pd.DataFrame(rows, columns=["way", "score", "value", "low", "high"])).axes
+    assert [axis.get_title(loc="left") for axis in axes] == ["accuracy", "macro-F1"]
+    assert [label.get_text() for label in axes[0].get_yticklabels()] == ["as it is", "oversampling", "focal loss"]
+    assert list(axes[1].lines[0].get_xdata()) == [0.5, 0.5]
+    assert [text.get_text() for text in axes[1].texts] == ["50.0", "55.0", "49.0"]

@@ -33,7 +33,7 @@ def test_runs_that_are_compared_differ_in_what_is_compared_only():
     plain = dataclasses.asdict(RECIPES["mobilenet_v3_large_labels"])
     for name, changes in BALANCING.items():
         recipe = dataclasses.asdict(RECIPES[f"mobilenet_v3_large_{name}"])
-        assert {key for key in plain if plain[key] != recipe[key]} == {"run", "epoch_rows", *changes}
+        assert {key for key in plain if plain[key] != recipe[key]} == {"run", "epochs", "epoch_rows", *changes}
         # An epoch over all 28,011 rows has as many steps.
         assert recipe["epoch_rows"] // recipe["batch"] == 28_011 // plain["batch"]
 

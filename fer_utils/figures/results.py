@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
 __all__ = [
     "accuracy_intervals",
     "augmented_views",
+    "balancing_intervals",
     "class_metrics",
     "confusion_matrices",
     "learning_curves",
@@ -161,6 +163,38 @@ def accuracy_intervals(summaries: Mapping[str, Mapping[str, float]], *, note: st
     axis.xaxis.set_major_formatter(lambda value, _: f"{100 * value:.0f}")
     axis.grid(axis="y", visible=False)
     axis.legend(loc="best", fontsize=9)
+    return fig
+
+
+def balancing_intervals(table: pd.DataFrame, *, note: str = "") -> Figure:
+    """Each way to counter the imbalance by several scores with their 95 % intervals; `table` from `balancing.compare`.
+
+    A panel a score, a line a way; the dashed line stands at the first way, the one that the others are held against.
+    """
+    import matplotlib.pyplot as plt
+
+    ways, scores = list(table["way"].unique()), list(table["score"].unique())
+    fig, axes = plt.subplots(1, len(scores), figsize=(WIDTH, 0.9 + 0.3 * len(ways)), sharey=True, squeeze=False)
+    for axis, score in zip(axes.flat, scores, strict=True):
+        part = table[table["score"] == score].set_index("way").loc[ways]
+        axis.axvline(part["value"].iloc[0], color=MUTED, linewidth=1, linestyle=(0, (3, 2)))
+        for row, (value, low, high) in enumerate(part[["value", "low", "high"]].to_numpy()):
+            color = GRAY if row == 0 else ACCENT
+            axis.plot([low, high], [row, row], color=color, linewidth=1.8, solid_capstyle="round")
+            axis.plot(value, row, "o", color=color, markersize=4)
+            axis.annotate(
+                f"{100 * value:.1f}", (value, row), xytext=(0, 3.5), textcoords="offset points", ha="center",
+                fontsize=7, color=GRAY,
+            )
+        axis.set_title(textwrap.fill(score, 10), fontsize=9, loc="left")
+        axis.xaxis.set_major_formatter(lambda value, _: f"{100 * value:.0f}")
+        axis.xaxis.set_major_locator(plt.MaxNLocator(3))
+        axis.tick_params(axis="x", labelsize=8)
+        axis.grid(axis="y", visible=False)
+        axis.margins(x=0.12)
+    axes[0, 0].set_yticks(range(len(ways)), ways, fontsize=8.5)
+    axes[0, 0].set_ylim(len(ways) - 0.5, -0.7)
+    fig.suptitle(f"PrivateTest, percent, with 95 % intervals{note}", x=0.01, ha="left", fontsize=11, weight="bold")
     return fig
 
 

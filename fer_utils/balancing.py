@@ -1,0 +1,78 @@
+"""What the ways to counter the imbalance gave: recorded runs of one network that differ in nothing else."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from fer_utils import metrics
+from fer_utils.calibration import Calibration
+from fer_utils.data import CLASSES
+from fer_utils.recipes import BALANCING
+from fer_utils.runs import Run, recorded
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+__all__ = ["RARE", "TITLES", "answers", "compare", "recorded_ways", "scores"]
+
+RARE = ("Disgust", "Fear")  # the rarest class, and the one that is missed most
+TITLES = {
+    "plain": "as it is", "under": "undersampling", "over": "oversampling", "hybrid_mean": "hybrid, to the mean",
+    "hybrid_8989": "hybrid, to 8989", "class_weights": "class weights", "focal": "focal loss",
+    "class_balanced": "class-balanced loss", "logit_adjustment": "logit adjustment",
+}
+
+
+def recorded_ways() -> dict[str, Run]:
+    """The recorded runs of `recipes.BALANCING` by title, the network without any of them first."""
+    there = set(recorded())
+    named = {name: f"mobilenet_v3_large_{name}" for name in BALANCING}
+    return {TITLES[name]: Run(run) for name, run in named.items() if run in there}
+
+
+def answers(run: Run, *, calibrated: bool) -> tuple[np.ndarray, np.ndarray]:
+    """PrivateTest labels and the run's answers, int [N] each.
+
+    calibrated : as the run was recorded, or as it was trained. Calibration gives every class the weight that it has
+        on PublicTest, and so takes back a part of what balancing had done.
+    """
+    found = run.predictions
+    logits = np.log(np.maximum(found["private"], 1e-30))
+    if not calibrated:
+        told = run.config["calibration"]
+        logits = Calibration(told["temperature"], tuple(told["bias"])).undo(logits)
+    return found["private_labels"].astype(int), logits.argmax(1)
+
+
+def scores(labels: np.ndarray, predictions: np.ndarray) -> dict[str, tuple[float, float, float]]:
+    """accuracy, macro-F1, balanced accuracy and the recall of `RARE`: value, low and high (95 % bootstrap) of each."""
+    matrix = metrics.confusion(labels, predictions)
+    whole, recall = metrics.scores(matrix), metrics.per_class(matrix)["recall"]
+    found = {
+        title: (whole[name], *metrics.bootstrap(labels, predictions, name))
+        for title, name in (
+            ("accuracy", "accuracy"), ("macro-F1", "macro_f1"), ("balanced accuracy", "balanced_accuracy")
+        )
+    }
+    for name in RARE:
+        row = CLASSES.index(name)
+        mine = labels == row
+        # Among the rows of one class, recall is the share of right answers.
+        interval = metrics.bootstrap(labels[mine], predictions[mine]) if mine.any() else (np.nan, np.nan)
+        found[f"recall of {name}"] = (float(recall[row]), *interval)
+    return found
+
+
+def compare(ways: Mapping[str, Run], *, calibrated: bool = False) -> pd.DataFrame:
+    """`scores` of each way, a row a way and score: way, score, value, low, high."""
+    import pandas as pd
+
+    rows = [
+        (title, score, *numbers)
+        for title, run in ways.items()
+        for score, numbers in scores(*answers(run, calibrated=calibrated)).items()
+    ]
+    return pd.DataFrame(rows, columns=["way", "score", "value", "low", "high"])
