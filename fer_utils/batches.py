@@ -56,7 +56,7 @@ def batches(config: Config, images: np.ndarray, targets: np.ndarray, epoch: int)
     """
     rng = np.random.default_rng([config.seed, epoch])
     strengths = Augmentation(**config.augmentation)
-    alpha = config.mixup if epoch < 0.7 * config.epochs else 0.0
+    alpha = config.mixup if epoch < config.mixup_until * config.epochs else 0.0
     count = steps(config, len(images))
     rounds = max(1, -(-count * config.batch // len(images)))
     order = np.concatenate([rng.permutation(len(images)) for _ in range(rounds)])

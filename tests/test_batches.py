@@ -29,6 +29,14 @@ def test_an_epoch_can_have_a_size_of_its_own(drawn, epoch_rows, shown):
     assert times.sum() == shown and times.max() - times.min() <= 1
 
 
+@pytest.mark.parametrize("until, mixed", [(0.0, [False] * 4), (0.5, [True, True, False, False]), (1.0, [True] * 4)])
+def test_mixup_ends_with_its_share_of_the_epochs(drawn, until, mixed):
+    config = Config("xception", epochs=4, batch=8, mixup=1.0, mixup_until=until)
+    images, targets = drawn.images[:8], np.eye(8, dtype=np.float32)
+    shown = [next(batches(config, images, targets, epoch)).targets for epoch in range(4)]
+    assert [bool((told.max(1) < 1).any()) for told in shown] == mixed
+
+
 def test_leaked_rows_are_not_trained_on(drawn):
     images, _ = training_set(Config("xception"), drawn)
     test = {image.tobytes() for image in drawn.images[drawn.split > 0]}

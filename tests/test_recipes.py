@@ -14,7 +14,7 @@ from fer_utils.recipes import BALANCING, RECIPES, Config
     ({"side": 128}, "side: must lie in 71"), ({"augmentation": {"blur": 1}}, "among"),
     ({"teacher": "xception"}, "mixup 0"), ({"teacher": "xception", "mixup": 0, "loss": "focal"}, "loss focal"),
     ({"distillation": 1.5}, "distillation"), ({"views": 0}, "views"), ({"average": True}, "needs a run to start from"),
-    ({"epoch_rows": 95}, "at least one batch"),
+    ({"epoch_rows": 95}, "at least one batch"), ({"mixup_until": 1.5}, "mixup_until: must lie"),
 ])
 def test_bad_configurations(changes, words):
     with pytest.raises(ValueError, match=words):
@@ -27,6 +27,11 @@ def test_a_recipes_start_is_a_recipe_of_the_same_backbone():
         if recipe.start:
             start = RECIPES[recipe.start]
             assert base_name(start.run) == base_name(name) and start.side <= recipe.side
+
+
+def test_before_and_after_alignment_only_the_pixels_differ():
+    before, after = (dataclasses.asdict(RECIPES[name]) for name in ("xception_96", "xception_96_aligned"))
+    assert {key for key in before if before[key] != after[key]} == {"run", "aligned"}
 
 
 def test_runs_that_are_compared_differ_in_what_is_compared_only():
