@@ -1,0 +1,78 @@
+"""Two networks that differ in one thing, on the same rows: where the difference lies, and whether it is one."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from fer_utils import metrics
+from fer_utils.data import CLASSES
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+__all__ = ["class_changes", "paired"]
+
+
+def paired(
+    labels: np.ndarray, before: np.ndarray, after: np.ndarray, groups: Mapping[str, np.ndarray]
+) -> pd.DataFrame:
+    """Accuracy before and after in each group of rows, with McNemar's test.
+
+    Parameters
+    ----------
+    labels, before, after : int [N], the classes and both networks' answers.
+    groups : title → bool [N], the rows of each group; an empty one is left out.
+
+    Returns
+    -------
+    A row a group: n, before, after, difference with low and high (95 %), p_value.
+    """
+    import pandas as pd
+
+    rows = {}
+    for title, mask in groups.items():
+        if not np.any(mask):
+            continue
+        test = metrics.mcnemar(labels[mask], before[mask], after[mask])
+        accuracy = {name: float((told[mask] == labels[mask]).mean()) for name, told in
+                    (("before", before), ("after", after))}
+        kept = ("difference", "low", "high", "p_value")
+        rows[title] = {"n": test["n"], **accuracy, **{key: test[key] for key in kept}}
+    return pd.DataFrame.from_dict(rows, orient="index")
+
+
+def class_changes(
+    labels: np.ndarray, before: np.ndarray, after: np.ndarray, *, score: str = "f1", n: int = 2000, seed: int = 2013
+) -> pd.DataFrame:
+    """A score of each class before and after, and its change with the 95 % interval of a paired bootstrap over rows.
+
+    Parameters
+    ----------
+    labels, before, after : int [N], the classes and both networks' answers.
+    score : precision, recall or f1. n, seed : of the bootstrap.
+
+    Returns
+    -------
+    A row a class of CLASSES: n, before, after, change, low, high.
+    """
+    import pandas as pd
+
+    if score not in ("precision", "recall", "f1"):
+        raise ValueError(f"score: must be precision, recall or f1; got {score!r}")
+    classes = len(CLASSES)
+    # A row is one of 7 × 7 × 7 kinds (label, answer before, answer after): resampling the counts of kinds is the same
+    # as resampling rows, and much faster.
+    kinds = np.bincount((labels * classes + before) * classes + after, minlength=classes**3)
+    draws = np.random.default_rng(seed).multinomial(len(labels), kinds / len(labels), size=n)
+
+    def scored(counts: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        cube = counts.reshape(-1, classes, classes, classes)
+        return tuple(metrics.per_class(cube.sum(axis))[score] for axis in (3, 2))
+
+    first, second = scored(kinds)
+    low, high = np.quantile(np.subtract(*scored(draws)[::-1]), [0.025, 0.975], axis=0)
+    table = {"n": np.bincount(labels, minlength=classes), "before": first[0], "after": second[0]}
+    return pd.DataFrame({**table, "change": second[0] - first[0], "low": low, "high": high}, index=list(CLASSES))
