@@ -34,8 +34,10 @@ def test_curves_and_intervals_draw_every_run():
 
 @pytest.mark.parametrize("runs", [1, 3])
 def test_reliability_and_speed(runs):
-    tables = {f"m{i}": metrics.reliability(LABELS, P) for i in range(runs)}
-    assert len(results.reliability_diagram(tables, dict.fromkeys(tables, 0.1)).axes[0].lines) == runs + 1
+    panels = {f"m{i}": {"as trained": metrics.reliability(LABELS, P)} for i in range(runs)}
+    drawn = results.reliability_diagram(panels, {title: {"as trained": 0.1} for title in panels}).axes
+    assert [len(axis.lines) for axis in drawn if axis.axison] == [2] * runs
+    assert drawn[0].get_legend().get_texts()[0].get_text() == "as trained\nECE 10.0 %"
     rows = [{"title": "m", "latency": 1.0 + i, "accuracy": 0.6, "megabytes": 12} for i in range(runs)]
     assert len(results.speed_accuracy(rows).axes[0].collections) == runs
 

@@ -199,21 +199,37 @@ def balancing_intervals(table: pd.DataFrame, *, note: str = "") -> Figure:
 
 
 def reliability_diagram(
-    tables: Mapping[str, Mapping[str, np.ndarray]], errors: Mapping[str, float], *, note: str = ""
+    panels: Mapping[str, Mapping[str, Mapping[str, np.ndarray]]],
+    errors: Mapping[str, Mapping[str, float]],
+    *,
+    note: str = "",
 ) -> Figure:
-    """Accuracy against confidence (`metrics.reliability`), a line for each model, with its ECE."""
+    """Accuracy against confidence, a panel a model, a line for each state of it (as trained, calibrated).
+
+    `panels` holds, by model and state, what `metrics.reliability` returns, `errors` the ECE of each. Bins with fewer
+    than ten rows are not drawn.
+    """
     import matplotlib.pyplot as plt
 
-    fig, axis = plt.subplots(figsize=(WIDTH * 0.62, 3.8))
-    axis.plot([0, 1], [0, 1], color=MUTED, linewidth=1)
-    for (title, table), color in zip(tables.items(), list(COLORS.values())[4:] + list(COLORS.values()), strict=False):
-        seen = table["n"] >= 10
-        label = f"{title}: ECE {100 * errors[title]:.1f} %"
-        axis.plot(
-            table["confidence"][seen], table["accuracy"][seen], marker="o", markersize=4, color=color, label=label
-        )
-    axis.set(title=f"Confidence and truth{note}", xlabel="confidence of the answer", ylabel="share that is right")
-    axis.legend(loc="lower right", fontsize=8.5)
+    columns = min(4, max(2, len(panels)))
+    rows = -(-len(panels) // columns)
+    fig, axes = plt.subplots(rows, columns, figsize=(WIDTH, 2.7 * rows + 0.2), sharex=True, sharey=True, squeeze=False)
+    for axis, (title, tables) in zip(axes.flat, panels.items(), strict=False):
+        axis.plot([0, 1], [0, 1], color=MUTED, linewidth=1)
+        for (state, table), color in zip(tables.items(), (GRAY, ACCENT), strict=False):
+            seen = table["n"] >= 10
+            axis.plot(
+                table["confidence"][seen], table["accuracy"][seen], marker="o", markersize=3.5, color=color,
+                label=f"{state}\nECE {100 * errors[title][state]:.1f} %",
+            )
+        axis.set_title(title, fontsize=10, loc="left")
+        axis.set(xlabel="confidence", xlim=(0.1, 1), ylim=(0, 1))
+        axis.legend(loc="upper left", fontsize=8, handlelength=1.2)
+    for axis in list(axes.flat)[len(panels) :]:
+        axis.set_axis_off()
+    for axis in axes[:, 0]:
+        axis.set_ylabel("share that is right")
+    fig.suptitle(f"Confidence and truth on PrivateTest{note}", x=0.01, ha="left", fontsize=11, weight="bold")
     return fig
 
 
