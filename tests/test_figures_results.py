@@ -45,15 +45,15 @@ def test_reliability_and_speed(runs):
 def test_robustness_has_a_panel_for_each_change_that_starts_with_the_clean_faces():
     rows = [{"change": "none", "strength": 0, "setting": "as it is", "accuracy": 0.7}]
     rows += [
-        {"change": change, "strength": s, "setting": f"{change}{s}", "accuracy": 0.7 - s / 10}
-        for change in ("blur", "noise") for s in range(1, 6)
+        {"change": change, "strength": s, "setting": setting.format(s / 2), "accuracy": 0.7 - s / 10}
+        for change, setting in (("blur", "σ {} px"), ("low light", "{}%")) for s in range(1, 6)
     ]
     table = pd.DataFrame(rows)
     table["accuracy_low"], table["accuracy_high"] = table["accuracy"] - 0.02, table["accuracy"] + 0.02
     axes = results.robustness_curves({"A": table, "B": table}).axes
-    assert [axis.get_title(loc="left") for axis in axes if axis.axison] == ["blur", "noise"]
+    assert [axis.get_title(loc="left") for axis in axes if axis.axison] == ["blur, σ px", "low light"]
     assert axes[0].lines[0].get_ydata() == pytest.approx([0.7, 0.6, 0.5, 0.4, 0.3, 0.2]) and len(axes[0].lines) == 2
-    assert [label.get_text() for label in axes[1].get_xticklabels()] == ["–", "noise1", "noise3", "noise5"]
+    assert [label.get_text() for label in axes[1].get_xticklabels()] == ["–", "0.5%", "1.5%", "2.5%"]
     assert [text.get_text() for text in axes[2].get_legend().get_texts()] == ["A", "B"]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import textwrap
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
@@ -27,6 +28,7 @@ __all__ = [
     "speed_accuracy",
 ]
 
+_NUMBER = re.compile(r"[\d.]+[°%]?")
 METRIC_COLORS = {"precision": "#56B4E9", "recall": "#0072B2", "f1": "#E69F00"}
 
 
@@ -253,9 +255,11 @@ def robustness_curves(tables: Mapping[str, pd.DataFrame], *, note: str = "") -> 
             axis.plot(part["strength"], part["accuracy"], color=color, marker="o", markersize=3, label=title)
             low, high = part["accuracy_low"], part["accuracy_high"]
             axis.fill_between(part["strength"], low, high, color=color, alpha=0.15, linewidth=0)
-        settings = part["setting"].tolist()
-        axis.set_xticks([0, 1, 3, 5], ["–", settings[1], settings[3], settings[5]], fontsize=7)
-        axis.set_title(change, fontsize=10, loc="left")
+        # "σ 0.6 px" at every tick would collide with the next one: the numbers stand there, the unit in the title.
+        settings = [_NUMBER.search(setting) for setting in part["setting"][1:]]
+        unit = " ".join(_NUMBER.sub(" ", part["setting"].iloc[1]).split())
+        axis.set_xticks([0, 1, 3, 5], ["–", *(settings[at][0] for at in (0, 2, 4))], fontsize=7.5)
+        axis.set_title(f"{change}, {unit}" if unit else change, fontsize=10, loc="left")
         axis.set_ylim(0, 0.8)
         _percent(axis)
     for axis in panels[len(changes) :]:
