@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from fer_utils import metrics
-from fer_utils.calibration import Calibration
 from fer_utils.data import CLASSES
 from fer_utils.recipes import BALANCING
 from fer_utils.runs import Run, recorded
@@ -39,12 +38,8 @@ def answers(run: Run, *, calibrated: bool) -> tuple[np.ndarray, np.ndarray]:
     calibrated : as the run was recorded, or as it was trained. Calibration gives every class the weight that it has
         on PublicTest, and so takes back a part of what balancing had done.
     """
-    found = run.predictions
-    logits = np.log(np.maximum(found["private"], 1e-30))
-    if not calibrated:
-        told = run.config["calibration"]
-        logits = Calibration(told["temperature"], tuple(told["bias"])).undo(logits)
-    return found["private_labels"].astype(int), logits.argmax(1)
+    found = run.predictions if calibrated else run.as_trained
+    return run.predictions["private_labels"].astype(int), found["private"].argmax(1)
 
 
 def scores(labels: np.ndarray, predictions: np.ndarray) -> dict[str, tuple[float, float, float]]:

@@ -37,10 +37,12 @@ def paired(
         if not np.any(mask):
             continue
         test = metrics.mcnemar(labels[mask], before[mask], after[mask])
-        accuracy = {name: float((told[mask] == labels[mask]).mean()) for name, told in
-                    (("before", before), ("after", after))}
-        kept = ("difference", "low", "high", "p_value")
-        rows[title] = {"n": test["n"], **accuracy, **{key: test[key] for key in kept}}
+        rows[title] = {
+            "n": test["n"],
+            "before": float((before == labels)[mask].mean()),
+            "after": float((after == labels)[mask].mean()),
+            **{key: test[key] for key in ("difference", "low", "high", "p_value")},
+        }
     return pd.DataFrame.from_dict(rows, orient="index")
 
 
@@ -73,6 +75,7 @@ def class_changes(
         return tuple(metrics.per_class(cube.sum(axis))[score] for axis in (3, 2))
 
     first, second = scored(kinds)
-    low, high = np.quantile(np.subtract(*scored(draws)[::-1]), [0.025, 0.975], axis=0)
+    drawn_first, drawn_second = scored(draws)
+    low, high = np.quantile(drawn_second - drawn_first, [0.025, 0.975], axis=0)
     table = {"n": np.bincount(labels, minlength=classes), "before": first[0], "after": second[0]}
     return pd.DataFrame({**table, "change": second[0] - first[0], "low": low, "high": high}, index=list(CLASSES))

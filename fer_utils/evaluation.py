@@ -9,6 +9,7 @@ All name the ONNX file's hash, so that results of a former file are recognized.
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import json
 from collections.abc import Callable
@@ -180,12 +181,13 @@ def main(arguments: list[str] | None = None) -> None:
     options = parser.parse_args(arguments)
     fer = data.load()
     print(data.describe(fer), flush=True)
+    record = {
+        "views": record_views,
+        "robustness": functools.partial(record_robustness, rows=options.rows),
+        "lime": functools.partial(record_lime, verbose=True),
+    }[options.what]
     for run in options.runs:
-        if options.what == "robustness":
-            recorded = record_robustness(run, fer, rows=options.rows)
-        else:
-            recorded = record_views(run, fer) if options.what == "views" else record_lime(run, fer, verbose=True)
-        print(recorded, flush=True)
+        print(record(run, fer), flush=True)
     print(shipping.update_manifest())
 
 

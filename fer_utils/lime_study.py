@@ -115,7 +115,7 @@ def study(
         raise ValueError("rows: must name at least one face; got none")
     if len(seeds) < 2:
         raise ValueError(f"seeds: must be two or more, to be compared; got {list(seeds)}")
-    table: dict[str, list] = {field.name: [] for field in fields(Study)}
+    table = []
     for number, row in enumerate(rows):
         face, points, label = fer.images[row], found.points[row], int(fer.labels[row])
         if aligned:
@@ -125,15 +125,13 @@ def study(
         first, agreement = maps[0], trust.stability(maps)
         weight, area = trust.region_shares(first, points)
         test = trust.faithfulness(predict, first, steps=steps, orders=orders)
-        told = {
+        table.append({
             "rows": row, "labels": label, "predictions": int(first.prediction.argmax()),
             "probability": first.prediction[label], "score": first.score, "spearman": agreement.spearman,
             "top_iou": agreement.top_iou, "weight": weight, "area": area,
             "curves": np.stack([getattr(test, curve) for curve in CURVES]),
-        }
-        for name, value in told.items():
-            table[name].append(value)
+        })
         if progress:
             progress(number + 1, len(rows))
-    columns = {name: np.array(values) for name, values in table.items() if name != "share"}
+    columns = {name: np.array([told[name] for told in table]) for name in table[0]}
     return Study(**columns, share=np.arange(steps + 1) / steps)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from fer_utils import metrics, paths
+from fer_utils import calibration, metrics, paths
 from fer_utils.weights_file import write_weights
 
 if TYPE_CHECKING:
@@ -65,7 +65,7 @@ def recorded() -> list[str]:
 
 
 class Run:
-    """A recorded run, read lazily: `.config`, `.history` (pandas), `.predictions`, `.metrics`, and `.parts`."""
+    """A recorded run, read lazily: `.config`, `.metrics`, `.history` (pandas), `.predictions`, `.as_trained`, `.parts`."""
 
     def __init__(self, name: str, *, folder: Path | None = None) -> None:
         self.name = name
@@ -112,3 +112,11 @@ class Run:
         """float32 [N, 7] `public` and `private`, int8 [N] `public_labels` and `private_labels`."""
         with np.load(self.folder / "predictions.npz", allow_pickle=False) as file:
             return {name: file[name] for name in file.files}
+
+    @cached_property
+    def as_trained(self) -> dict[str, np.ndarray]:
+        """float64 [N, 7] `public` and `private`: the probabilities before calibration."""
+        told = self.config["calibration"]
+        fitted = calibration.Calibration(told["temperature"], tuple(told["bias"]))
+        logits = {name: np.log(np.maximum(self.predictions[name], 1e-30)) for name in ("public", "private")}
+        return {name: metrics.softmax(fitted.undo(value)) for name, value in logits.items()}

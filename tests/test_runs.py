@@ -1,7 +1,11 @@
+import dataclasses
+
 import numpy as np
 import pytest
 
 from fer_utils import metrics, paths, runs
+from fer_utils.calibration import Calibration
+from fer_utils.recipes import Config
 
 
 @pytest.mark.parametrize("name", runs.recorded())
@@ -47,3 +51,17 @@ def test_a_run_knows_the_parts_it_consists_of(tmp_path):
 def test_a_run_that_is_not_there():
     with pytest.raises(FileNotFoundError, match="no finished run 'vgg'"):
         runs.Run("vgg")
+
+
+def test_as_trained_takes_calibration_back(tmp_path):
+    class Nothing:
+        weights = ()
+
+    logits = np.random.default_rng(0).normal(size=(5, 7))
+    fitted = Calibration(0.8, tuple(np.linspace(-0.3, 0.3, 7).tolist()))
+    data, labels = ({key: value for key in ("public", "private")} for value in (fitted(logits), np.arange(5)))
+    facts = {"parameters": 1, "mflops": 1, "calibration": dataclasses.asdict(fitted)}
+    runs.write_run(Config("resnet18"), [{"epoch": 1}], data, labels, facts, Nothing(), folder=tmp_path)
+    run = runs.Run("resnet18", folder=tmp_path)
+    for key in data:
+        assert run.as_trained[key] == pytest.approx(metrics.softmax(logits), abs=1e-5)
