@@ -65,7 +65,7 @@ def recorded() -> list[str]:
 
 
 class Run:
-    """A recorded run, read lazily: `.config`, `.metrics`, `.history` (pandas), `.predictions`, `.as_trained`, `.parts`."""
+    """A recorded run, read lazily: its configuration, metrics, history (pandas), predictions and earlier parts."""
 
     def __init__(self, name: str, *, folder: Path | None = None) -> None:
         self.name = name
