@@ -69,3 +69,30 @@ def test_a_pointwise_convolution_is_one_product_with_the_same_result(dtype, tole
     first, second = (np.asarray(model(inputs)) for model in (exact, with_fast_layers(exact, dtype)))
     assert first.shape == second.shape == (3, 5, 5, 4)
     assert np.abs(first - second).max() < tolerance * np.abs(first).max()
+
+
+@pytest.mark.parametrize("flags", ["avx2", "avx2 avx512f"])
+@pytest.mark.parametrize("size, stride, padding", [
+    (3, 1, "same"), (5, 1, "same"), (3, 2, "valid"), (5, 2, "valid"), (3, 2, "same"), (4, 1, "same"),
+])
+def test_depthwise_convolutions_train_as_keras_own_do(monkeypatch, flags, size, stride, padding):
+    monkeypatch.setattr("fer_utils.mixed_layers._cpu_flags", lambda: set(flags.split()))
+    image = keras.Input((None, None, 6))
+    layer = keras.layers.DepthwiseConv2D(size, strides=stride, padding=padding, bias_initializer="random_normal")
+    exact = keras.Model(image, layer(image))
+    fast = with_fast_layers(exact)
+    assert (type(fast.layers[1]) is keras.layers.DepthwiseConv2D) == ("avx512f" in flags)
+    inputs = tf.constant(np.random.default_rng(0).normal(size=(4, 11, 8, 6)).astype(np.float32))
+
+    @tf.function
+    def results(model):
+        with tf.GradientTape() as tape:
+            tape.watch(inputs)
+            outputs = model(inputs, training=True)
+            loss = tf.reduce_sum(outputs**3)
+        return [outputs, *tape.gradient(loss, [inputs, *(weight.value for weight in model.trainable_weights)])]
+
+    theirs, mine = results(exact), results(fast)
+    assert len(mine) == 4
+    for one, other in zip(mine, theirs, strict=True):
+        assert one.shape == other.shape and np.allclose(one, other, rtol=1e-4, atol=1e-4)
