@@ -15,9 +15,10 @@ from fer_utils.runs import Run, recorded
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["RARE", "TITLES", "answers", "compare", "recorded_ways", "scores"]
+__all__ = ["RARE", "TITLES", "answers", "changes", "compare", "recorded_ways", "scores"]
 
 RARE = ("Disgust", "Fear")  # the rarest class, and the one that is missed most
+WHOLE = {"accuracy": "accuracy", "macro-F1": "macro_f1", "balanced accuracy": "balanced_accuracy"}
 TITLES = {
     "plain": "as it is", "under": "undersampling", "over": "oversampling", "hybrid_mean": "hybrid, to the mean",
     "hybrid_8989": "hybrid, to 8989", "class_weights": "class weights", "focal": "focal loss",
@@ -48,9 +49,7 @@ def scores(labels: np.ndarray, predictions: np.ndarray) -> dict[str, tuple[float
     whole, recall = metrics.scores(matrix), metrics.per_class(matrix)["recall"]
     found = {
         title: (whole[name], *metrics.bootstrap(labels, predictions, name))
-        for title, name in (
-            ("accuracy", "accuracy"), ("macro-F1", "macro_f1"), ("balanced accuracy", "balanced_accuracy")
-        )
+        for title, name in WHOLE.items()
     }
     for name in RARE:
         row = CLASSES.index(name)
@@ -71,3 +70,20 @@ def compare(ways: Mapping[str, Run], *, calibrated: bool = False) -> pd.DataFram
         for score, numbers in scores(*answers(run, calibrated=calibrated)).items()
     ]
     return pd.DataFrame(rows, columns=["way", "score", "value", "low", "high"])
+
+
+def changes(ways: Mapping[str, Run], *, calibrated: bool = False) -> pd.DataFrame:
+    """What each way changed against the first one, on the same rows, a row a way and score.
+
+    way, score (accuracy, macro-F1, balanced accuracy), change, low, high (95 %, paired bootstrap).
+    """
+    import pandas as pd
+
+    told = {title: answers(run, calibrated=calibrated) for title, run in ways.items()}
+    (_, (labels, before)), *others = told.items()
+    rows = [
+        (title, score, *metrics.change(labels, before, after, name))
+        for title, (_, after) in others
+        for score, name in WHOLE.items()
+    ]
+    return pd.DataFrame(rows, columns=["way", "score", "change", "low", "high"])

@@ -64,18 +64,8 @@ def class_changes(
 
     if score not in ("precision", "recall", "f1"):
         raise ValueError(f"score: must be precision, recall or f1; got {score!r}")
-    classes = len(CLASSES)
-    # A row is one of 7 × 7 × 7 kinds (label, answer before, answer after): resampling the counts of kinds is the same
-    # as resampling rows, and much faster.
-    kinds = np.bincount((labels * classes + before) * classes + after, minlength=classes**3)
-    draws = np.random.default_rng(seed).multinomial(len(labels), kinds / len(labels), size=n)
-
-    def scored(counts: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        cube = counts.reshape(-1, classes, classes, classes)
-        return tuple(metrics.per_class(cube.sum(axis))[score] for axis in (3, 2))
-
-    first, second = scored(kinds)
-    drawn_first, drawn_second = scored(draws)
-    low, high = np.quantile(drawn_second - drawn_first, [0.025, 0.975], axis=0)
-    table = {"n": np.bincount(labels, minlength=classes), "before": first[0], "after": second[0]}
-    return pd.DataFrame({**table, "change": second[0] - first[0], "low": low, "high": high}, index=list(CLASSES))
+    here, drawn = metrics.paired_matrices(labels, before, after, n=n, seed=seed)
+    (first, second), draws = metrics.per_class(here)[score], metrics.per_class(drawn)[score]
+    low, high = np.quantile(draws[:, 1] - draws[:, 0], [0.025, 0.975], axis=0)
+    table = {"n": np.bincount(labels, minlength=len(CLASSES)), "before": first, "after": second}
+    return pd.DataFrame({**table, "change": second - first, "low": low, "high": high}, index=list(CLASSES))

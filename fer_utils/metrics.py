@@ -12,8 +12,8 @@ import numpy as np
 from fer_utils.data import CLASSES
 
 __all__ = [
-    "bootstrap", "confusion", "ece", "fit_temperature", "mcnemar", "per_class", "reliability", "scores", "softmax",
-    "summary",
+    "bootstrap", "change", "confusion", "ece", "fit_temperature", "mcnemar", "paired_matrices", "per_class",
+    "reliability", "scores", "softmax", "summary",
 ]
 
 
@@ -129,6 +129,37 @@ def fit_temperature(labels: np.ndarray, logits: np.ndarray) -> float:
         return -np.log(softmax(logits / np.exp(log_t))[rows, labels] + 1e-12).mean()
 
     return float(np.exp(minimize_scalar(loss, bounds=(-3, 3), method="bounded").x))
+
+
+def paired_matrices(
+    labels: np.ndarray, first: np.ndarray, second: np.ndarray, *, n: int = 2000, seed: int = 2013
+) -> tuple[np.ndarray, np.ndarray]:
+    """Confusion matrices of two models on the same rows, and on `n` bootstrap draws of those rows.
+
+    Returns int [2, 7, 7] and int [n, 2, 7, 7]; first, then second.
+    """
+    labels, first = _check(labels, first, "first")
+    labels, second = _check(labels, second, "second")
+    # A row is one of 7 × 7 × 7 kinds (label, first answer, second answer): resampling the counts of kinds is the same
+    # as resampling rows, and much faster.
+    kinds = np.bincount((labels * 7 + first) * 7 + second, minlength=7**3)
+    draws = np.random.default_rng(seed).multinomial(len(labels), kinds / len(labels), size=n)
+
+    def matrices(counts: np.ndarray) -> np.ndarray:
+        cube = counts.reshape(-1, 7, 7, 7)
+        return np.stack([cube.sum(3), cube.sum(2)], axis=1)
+
+    return matrices(kinds)[0], matrices(draws)
+
+
+def change(
+    labels: np.ndarray, first: np.ndarray, second: np.ndarray, name: str, *, n: int = 2000, seed: int = 2013
+) -> tuple[float, float, float]:
+    """second − first in one of the `scores`, with the 95 % interval (low, high) of a paired bootstrap over rows."""
+    here, drawn = paired_matrices(labels, first, second, n=n, seed=seed)
+    (before, after), draws = _scores(here)[name], _scores(drawn)[name]
+    low, high = np.quantile(draws[:, 1] - draws[:, 0], [0.025, 0.975])
+    return float(after - before), float(low), float(high)
 
 
 def mcnemar(labels: np.ndarray, first: np.ndarray, second: np.ndarray) -> dict[str, float]:

@@ -59,3 +59,16 @@ def test_runs_are_compared_as_trained_and_as_calibrated(folder):
         assert list(table.columns) == ["way", "score", "value", "low", "high"] and len(table) == 10
         recall[calibrated] = table[table["score"] == "recall of Disgust"].set_index("way")["value"].to_dict()
     assert recall == {False: {"as it is": 1, "oversampling": 1}, True: {"as it is": 0, "oversampling": 1}}
+
+
+def test_changes_against_the_first_way(folder):
+    answers = LABELS.copy()
+    answers[40:50] = 0  # Disgust is never found
+    folder("plain", sure(answers))
+    folder("over", sure(LABELS))
+    table = balancing.changes(balancing.recorded_ways())
+    assert list(table.columns) == ["way", "score", "change", "low", "high"] and set(table["way"]) == {"oversampling"}
+    found = table.set_index("score")["change"]
+    assert found["accuracy"] == pytest.approx(0.1) and found["balanced accuracy"] == pytest.approx(0.25)
+    assert (table["low"] > 0).all()
+    assert balancing.changes({"as it is": balancing.recorded_ways()["as it is"]}).empty

@@ -65,3 +65,27 @@ def test_temperature_is_recovered():
 def test_bad_input(labels, p, words):
     with pytest.raises(ValueError, match=words):
         metrics.summary(np.array(labels, int), p)
+
+
+def test_paired_matrices_keep_the_rows_together():
+    labels, first = np.array([0, 0, 1, 1, 2]), np.array([0, 1, 1, 1, 0])
+    here, drawn = metrics.paired_matrices(labels, first, labels, n=50)
+    assert np.array_equal(here[0], metrics.confusion(labels, first))
+    assert np.array_equal(here[1], metrics.confusion(labels, labels))
+    assert drawn.shape == (50, 2, 7, 7) and (drawn.sum((2, 3)) == 5).all()
+    assert np.array_equal(drawn[:, 0].sum(2), drawn[:, 1].sum(2))  # both see the same labels in every draw
+    with pytest.raises(ValueError, match="second: must have one row"):
+        metrics.paired_matrices(labels, first, labels[:3])
+
+
+def test_a_change_has_a_narrower_interval_than_its_two_sides():
+    rng = np.random.default_rng(5)
+    labels = rng.integers(0, 7, 800)
+    first = np.where(rng.random(800) < 0.4, rng.integers(0, 7, 800), labels)
+    second = np.where(rng.random(800) < 0.1, labels, first)  # mends a tenth, breaks nothing
+    difference, low, high = metrics.change(labels, first, second, "macro_f1")
+    before, after = (metrics.scores(metrics.confusion(labels, said))["macro_f1"] for said in (first, second))
+    assert difference == pytest.approx(after - before) and 0 < low < difference < high
+    alone = metrics.bootstrap(labels, first, "macro_f1")
+    assert high - low < 0.6 * (alone[1] - alone[0])
+    assert metrics.change(labels, first, first, "accuracy") == (0, 0, 0)
