@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
@@ -9,11 +10,42 @@ import numpy as np
 
 from fer_utils import metrics
 from fer_utils.data import CLASSES
+from fer_utils.recipes import Config
+from fer_utils.runs import Run, recorded
 
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["class_changes", "paired"]
+__all__ = ["PAIRS", "class_changes", "paired", "recorded_pairs"]
+
+# Backbone → its runs on whole frames and on aligned faces.
+PAIRS = {
+    "xception": ("xception", "xception_aligned"),
+    "mobilenet_v3_large": ("mobilenet_v3_large_votes", "mobilenet_v3_large_aligned"),
+}
+MAY_DIFFER = ("run", "aligned", "precision")  # precision only says what the CPU multiplies fastest
+
+
+def recorded_pairs() -> dict[str, tuple[Run, Run]]:
+    """The `PAIRS` of which both runs are recorded.
+
+    Raises ValueError when the two of a pair differ in more than the alignment: no difference could be laid to it.
+    """
+    there, found = set(recorded()), {}
+    for name, pair in PAIRS.items():
+        if not there.issuperset(pair):
+            continue
+        before, after = (Run(run) for run in pair)
+        keys = [field.name for field in dataclasses.fields(Config) if field.name not in MAY_DIFFER]
+        keys += ["data", "initial_weights", "training_rows"]
+        others = [key for key in keys if before.config.get(key) != after.config.get(key)]
+        if others or before.config.get("aligned") or not after.config.get("aligned"):
+            raise ValueError(
+                f"{name}: its runs must differ in `aligned` alone, whole frames first; they differ in "
+                f"{', '.join(others) or 'aligned, the other way round'}"
+            )
+        found[name] = before, after
+    return found
 
 
 def paired(

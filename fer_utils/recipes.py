@@ -142,6 +142,8 @@ RECIPES = {
     **_in_two_parts("resnet18", epochs=20, head_steps=0),  # from scratch, where no weights can be fetched
     # The first part of MobileNetV3-Large without a teacher, and without the votes either.
     "mobilenet_v3_large_votes": Config("mobilenet_v3_large_votes", **_LIGHT, **_VOTES),
+    # And with aligned faces, from the same start: alignment and nothing else.
+    "mobilenet_v3_large_aligned": Config("mobilenet_v3_large_aligned", **_LIGHT, **_VOTES, aligned=True),
     "mobilenet_v3_large_labels": Config("mobilenet_v3_large_labels", **_LIGHT, votes=0.0),
 }
 RECIPES |= {

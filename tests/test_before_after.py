@@ -1,11 +1,14 @@
 """Two networks on the same rows."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 
-from fer_utils import metrics
+from fer_utils import before_after, metrics, runs
 from fer_utils.before_after import class_changes, paired
 from fer_utils.data import CLASSES
+from fer_utils.recipes import RECIPES, Config
 
 RNG = np.random.default_rng(0)
 LABELS = np.repeat(np.arange(7), [60, 12, 60, 120, 70, 50, 80])
@@ -54,3 +57,47 @@ def test_the_interval_is_that_of_resampled_rows():
 def test_unknown_score():
     with pytest.raises(ValueError, match="precision, recall or f1"):
         class_changes(LABELS, LABELS, LABELS, score="accuracy")
+
+
+class Nothing:
+    weights = ()
+
+
+@pytest.fixture
+def record(tmp_path, monkeypatch):
+    monkeypatch.setenv("FER_MODELS", str(tmp_path))
+
+    def write(name, **changes):
+        config = dataclasses.replace(Config(name, aligned=name.endswith("aligned")), **changes)
+        told, labels = (dict.fromkeys(("public", "private"), array) for array in (np.eye(7)[LABELS], LABELS))
+        facts = {"parameters": 1, "mflops": 1, "data": "FER2013", "initial_weights": "imagenet", "training_rows": 9}
+        runs.write_run(config, [{"epoch": 1, "public_accuracy": 0.1}], told, labels, facts, Nothing())
+
+    return write
+
+
+def test_a_pair_is_compared_when_both_its_runs_are_there(record):
+    record("mobilenet_v3_large_votes")
+    record("xception")
+    assert before_after.recorded_pairs() == {}
+    record("mobilenet_v3_large_aligned", precision="bfloat16")
+    (name, pair), = before_after.recorded_pairs().items()
+    assert name == "mobilenet_v3_large" and [run.config["aligned"] for run in pair] == [False, True]
+
+
+@pytest.mark.parametrize(
+    "changes, words", [({"epochs": 9}, "differ in epochs"), ({"aligned": False}, "other way round")]
+)
+def test_runs_that_differ_in_more_are_no_pair(record, changes, words):
+    record("xception")
+    record("xception_aligned", **changes)
+    with pytest.raises(ValueError, match=words):
+        before_after.recorded_pairs()
+
+
+def test_recipes_of_a_pair_differ_in_alignment_alone():
+    pairs = [pair for pair in before_after.PAIRS.values() if set(pair) <= set(RECIPES)]
+    assert pairs
+    for pair in pairs:
+        plain, aligned = (dataclasses.asdict(RECIPES[name]) for name in pair)
+        assert {key for key in plain if plain[key] != aligned[key]} == {"run", "aligned"}
