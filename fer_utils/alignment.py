@@ -17,7 +17,7 @@ from fer_utils.preprocess import ImageError
 if TYPE_CHECKING:
     from fer_utils.landmarks import Landmarks
 
-__all__ = ["TEMPLATE", "align", "align_all", "roll", "scales", "similarity", "transform", "trusted"]
+__all__ = ["TEMPLATE", "align", "align_all", "align_points", "roll", "scales", "similarity", "transform", "trusted"]
 
 SIDE = 48
 
@@ -75,6 +75,12 @@ def align(image: np.ndarray, landmarks: np.ndarray, *, size: int = SIDE) -> np.n
     matrix = transform(landmarks, size=side)
     aligned = cv2.warpAffine(image, matrix, (side, side), flags=cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE)
     return aligned if finer == 1 else cv2.resize(aligned, (size, size), interpolation=cv2.INTER_AREA)
+
+
+def align_points(landmarks: np.ndarray, *, size: int = SIDE) -> np.ndarray:
+    """Where `align` puts an image's landmarks [5, 2]: float64 [5, 2], x and y in the aligned face's pixels."""
+    matrix = transform(landmarks, size=size)
+    return landmarks @ matrix[:, :2].T + matrix[:, 2]
 
 
 def trusted(landmarks: Landmarks) -> np.ndarray:

@@ -24,6 +24,8 @@ PAIRS = {
     "mobilenet_v3_large": ("mobilenet_v3_large_votes", "mobilenet_v3_large_aligned"),
 }
 MAY_DIFFER = ("run", "aligned", "precision")  # precision only says what the CPU multiplies fastest
+_DEFAULTS = dataclasses.asdict(Config("xception"))  # what a run was trained with before a setting existed
+_DECISIVE = [*(name for name in _DEFAULTS if name not in MAY_DIFFER), "data", "initial_weights", "training_rows"]
 
 
 def recorded_pairs() -> dict[str, tuple[Run, Run]]:
@@ -36,9 +38,7 @@ def recorded_pairs() -> dict[str, tuple[Run, Run]]:
         if not there.issuperset(pair):
             continue
         before, after = (Run(run) for run in pair)
-        keys = [field.name for field in dataclasses.fields(Config) if field.name not in MAY_DIFFER]
-        keys += ["data", "initial_weights", "training_rows"]
-        others = [key for key in keys if before.config.get(key) != after.config.get(key)]
+        others = [key for key in _DECISIVE if _setting(before, key) != _setting(after, key)]
         if others or before.config.get("aligned") or not after.config.get("aligned"):
             raise ValueError(
                 f"{name}: its runs must differ in `aligned` alone, whole frames first; they differ in "
@@ -46,6 +46,10 @@ def recorded_pairs() -> dict[str, tuple[Run, Run]]:
             )
         found[name] = before, after
     return found
+
+
+def _setting(run: Run, key: str) -> object:
+    return run.config.get(key, _DEFAULTS.get(key))
 
 
 def paired(

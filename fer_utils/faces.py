@@ -6,9 +6,10 @@ do it for FER2013. Needs onnxruntime, OpenCV and NumPy; TensorFlow is imported o
 
 from __future__ import annotations
 
-from fer_utils.alignment import TEMPLATE, align, align_all, roll, scales, similarity, transform, trusted
+from fer_utils.alignment import TEMPLATE, align, align_all, align_points, roll, scales, similarity, transform, trusted
 from fer_utils.detector import LANDMARKS, Detector, Face
 from fer_utils.landmarks import ATTEMPTS, Attempt, Landmarks, fer_landmarks, load_landmarks, search
 
 __all__ = ["ATTEMPTS", "LANDMARKS", "TEMPLATE", "Attempt", "Detector", "Face", "Landmarks", "align", "align_all",
-           "fer_landmarks", "load_landmarks", "roll", "scales", "search", "similarity", "transform", "trusted"]
+           "align_points", "fer_landmarks", "load_landmarks", "roll", "scales", "search", "similarity", "transform",
+           "trusted"]

@@ -119,8 +119,7 @@ def study(
     for number, row in enumerate(rows):
         face, points, label = fer.images[row], found.points[row], int(fer.labels[row])
         if aligned:
-            matrix = alignment.transform(points)
-            face, points = alignment.align(face, points), points @ matrix[:, :2].T + matrix[:, 2]
+            face, points = alignment.align(face, points), alignment.align_points(points)
         maps = [explain.explain(predict, face, label=label, seed=seed, samples=samples) for seed in seeds]
         first, agreement = maps[0], trust.stability(maps)
         weight, area = trust.region_shares(first, points)

@@ -102,6 +102,19 @@ BALANCING = {
     "logit_adjustment": {"loss": "logit_adjustment"},
 }
 
+# Goes on from the first part with less noisy labels, for by then the network learns their noise by heart (model card).
+_XCEPTION = Config(
+    "xception",
+    start="xception_first",
+    epochs=5,
+    batch=64,
+    learning_rate=2e-4,
+    head_steps=0,
+    votes=0.5,
+    translate=True,
+    average=True,
+)
+
 # Xception at 96 px, from its weights at 72 px. There it overfitted at last, so more of everything that is against it.
 # The same again with aligned faces is the other side of the comparison before and after alignment.
 _XCEPTION_96 = Config(
@@ -122,18 +135,9 @@ _XCEPTION_96 = Config(
 
 RECIPES = {
     "xception_first": Config("xception_first"),
-    # Goes on from there with less noisy labels, for by then the network learns their noise by heart (model card).
-    "xception": Config(
-        "xception",
-        start="xception_first",
-        epochs=5,
-        batch=64,
-        learning_rate=2e-4,
-        head_steps=0,
-        votes=0.5,
-        translate=True,
-        average=True,
-    ),
+    "xception": _XCEPTION,
+    # The second part once more with aligned faces: the comparison before and after alignment (notebook 05).
+    "xception_aligned": dataclasses.replace(_XCEPTION, run="xception_aligned", aligned=True),
     "xception_96": _XCEPTION_96,
     "xception_96_aligned": dataclasses.replace(_XCEPTION_96, run="xception_96_aligned", aligned=True),
     **_in_two_parts("mobilenet_v3_large"),

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from face_images import portrait
 
-from fer_utils.alignment import TEMPLATE, align, align_all, roll, scales, similarity, transform, trusted
+from fer_utils.alignment import TEMPLATE, align, align_all, align_points, roll, scales, similarity, transform, trusted
 from fer_utils.detector import Detector
 from fer_utils.landmarks import Landmarks
 from fer_utils.preprocess import ImageError
@@ -75,6 +75,7 @@ def test_landmarks_land_on_the_template(angle, side):
         rows, columns = np.mgrid[:side, :side]
         centre = np.array([(aligned * columns).sum(), (aligned * rows).sum()]) / aligned.sum()
         np.testing.assert_allclose(centre, (TEMPLATE[number] + 0.5) * side / 48 - 0.5, atol=0.15)
+        np.testing.assert_allclose(centre, align_points(points, size=side)[number], atol=0.15)
 
 
 def test_a_turned_portrait_comes_out_upright():

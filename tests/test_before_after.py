@@ -1,6 +1,7 @@
 """Two networks on the same rows."""
 
 import dataclasses
+import json
 
 import numpy as np
 import pytest
@@ -92,6 +93,19 @@ def test_runs_that_differ_in_more_are_no_pair(record, changes, words):
     record("xception")
     record("xception_aligned", **changes)
     with pytest.raises(ValueError, match=words):
+        before_after.recorded_pairs()
+
+
+def test_a_setting_that_came_later_had_its_default(record, tmp_path):
+    record("xception")
+    record("xception_aligned")
+    path = tmp_path / "xception" / "config.json"
+    config = json.loads(path.read_text())
+    del config["mixup_until"]
+    path.write_text(json.dumps(config))
+    assert list(before_after.recorded_pairs()) == ["xception"]
+    record("xception_aligned", mixup_until=1.0)
+    with pytest.raises(ValueError, match="differ in mixup_until"):
         before_after.recorded_pairs()
 
 
