@@ -116,7 +116,7 @@ _XCEPTION = Config(
 )
 
 # Xception at 96 px, from its weights at 72 px. There it overfitted at last, so more of everything that is against it.
-# The same again with aligned faces is the other side of the comparison before and after alignment.
+# With aligned faces too, to be compared as the pair at 72 px is.
 _XCEPTION_96 = Config(
     "xception_96",
     start="xception",
