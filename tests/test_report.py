@@ -57,6 +57,30 @@ def test_the_table_holds_the_recorded_numbers_best_first(models_folder):
     assert "all 300 rows" in rows[6] and "focal" not in "".join(rows)
 
 
+def predicted(folder, run: str, told: np.ndarray, labels: np.ndarray, views: np.ndarray | None = None) -> None:
+    np.savez(folder / run / "predictions.npz", private=told, private_labels=labels.astype(np.int8))
+    if views is not None:
+        np.savez(folder / run / "views.npz", private=views, model="")
+
+
+def test_the_mean_of_all_stands_above_them_and_says_when_it_takes_ten_views(models_folder):
+    labels, sure = np.arange(300) % 7, 0.9 * np.eye(7)
+    odd = np.arange(300) % 2 == 1
+    first = np.where(odd[:, None], sure[labels], sure[(labels + 1) % 7] / 3)  # surer where it is right, and so …
+    other = np.where(odd[:, None], sure[(labels + 1) % 7] / 3, sure[labels])  # … the mean is right everywhere
+    for name, told in (("xception", first), ("resnet18", other)):
+        record(models_folder, name, right=0.5)
+        predicted(models_folder, name, told, labels, views=first if name == "xception" else None)
+    mean, *others = report.results_table().splitlines()[2:]
+    assert mean.startswith("| Mean of the 2 below | **100.0 %**") and mean.endswith("| – | 41.8 M | 1,676 | – |")
+    assert "ten views" not in "".join(others)
+    predicted(models_folder, "resnet18", other, labels, views=first)
+    ten = report.results_table().splitlines()[3]
+    half = metrics.summary(labels, first)["accuracy"]
+    assert ten.startswith("| Mean of the 2 below, ten views of each face") and f"**{100 * half:.1f} %**" in ten
+    assert "| 16,764 |" in ten
+
+
 def test_the_baseline_row_is_that_of_a_constant_answer(models_folder):
     record(models_folder, "xception", right=0.7)
     rng = np.random.default_rng(0)
