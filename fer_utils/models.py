@@ -60,10 +60,15 @@ def base_name(run: str) -> str:
     raise ValueError(f"run: must start with one of {', '.join(NAMES)}; got {run!r}")
 
 
-def check_side(side: int) -> None:
-    """ValueError unless a backbone can work on `side` × `side` pixels (Xception's smallest input is 71)."""
-    if not 71 <= side <= INPUT_SIZE:
-        raise ValueError(f"side: must lie in 71 … {INPUT_SIZE} pixels; got {side}")
+def check_side(side: int, name: str) -> None:
+    """ValueError unless the backbone `name` can work on `side` × `side` pixels.
+
+    Xception's smallest input is 71. The others reduce a picture to a 32nd; 48 px, all that a face in FER2013 has,
+    leave them 2 × 2 places to pool.
+    """
+    least = 71 if name == "xception" else 48
+    if not least <= side <= INPUT_SIZE:
+        raise ValueError(f"side: must lie in {least} … {INPUT_SIZE} pixels for {name}; got {side}")
 
 
 def find_weights(name: str, source: str | Path | None = None) -> Path | None:
@@ -141,8 +146,8 @@ def build(
     weights : "auto" (`FER_WEIGHTS`, then ImageNet online, then random, said aloud), "imagenet" (online or an error),
         a file or folder of `.weights.h5`, or None (random).
     dropout : rate before the dense layer.
-    side : pixels at which the backbone works, 71–96. Below 96 the network's first layer reduces its input: 72 saves
-        a third to a half of the work, and a face of 48 px loses no detail by it.
+    side : pixels at which the backbone works, 48–96 (Xception 71–96). Below 96 the network's first layer reduces its
+        input: 72 saves a third to a half of the work, and a face of 48 px loses no detail by it.
     precision : None for Keras' own layers; "float32" or "bfloat16" for layers that train faster and multiply in that
         type (`mixed_layers`).
 
@@ -158,7 +163,7 @@ def build(
     """
     if name not in NAMES:
         raise ValueError(f"name: must be one of {', '.join(NAMES)}; got {name!r}")
-    check_side(side)
+    check_side(side, name)
     if precision not in (None, *mixed_layers.PRECISIONS):
         raise ValueError(f"precision: must be {' or '.join(mixed_layers.PRECISIONS)} or None; got {precision!r}")
     import keras

@@ -28,9 +28,20 @@ def test_a_smaller_side_is_less_work_for_the_same_input():
     reduced = np.asarray(keras.ops.image.resize(FACES, (72, 72), interpolation="bilinear"))
     assert np.allclose(small.get_layer("reduce")(FACES), reduced)
     assert small.layers[2](reduced).shape == (2, 72, 72, 3)  # Rescaling follows
-    for side in (70, 97):
-        with pytest.raises(ValueError, match="side: must lie in 71"):
-            models.build("mobilenet_v3_large", weights=None, side=side)
+
+
+@pytest.mark.parametrize("name, sides, words", [
+    ("mobilenet_v3_large", (47, 97), "side: must lie in 48 … 96 pixels for mobilenet_v3_large"),
+    ("xception", (70, 97), "side: must lie in 71 … 96 pixels for xception"),
+])
+def test_a_side_that_the_backbone_cannot_work_on(name, sides, words):
+    for side in sides:
+        with pytest.raises(ValueError, match=words):
+            models.build(name, weights=None, side=side)
+
+
+def test_resnet_works_at_the_size_of_the_data():
+    assert np.asarray(models.build("resnet18", weights=None, side=48)(FACES)).shape == (2, 7)
 
 
 def test_the_seed_decides():

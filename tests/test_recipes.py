@@ -13,6 +13,8 @@ from fer_utils.recipes import BALANCING, RECIPES, Config
     ({"run": "vgg"}, "must start with"), ({"epochs": 0}, "at least 1"), ({"side": 64}, "side: must lie in 71"),
     ({"side": 128}, "side: must lie in 71"), ({"augmentation": {"blur": 1}}, "among"),
     ({"teacher": "xception"}, "mixup 0"), ({"teacher": "xception", "mixup": 0, "loss": "focal"}, "loss focal"),
+    ({"teacher": "xception+xception_aligned", "mixup": 0}, "must know the faces that its student sees"),
+    ({"teacher": "xception", "mixup": 0, "aligned": True}, "got xception with aligned True"),
     ({"distillation": 1.5}, "distillation"), ({"views": 0}, "views"), ({"average": True}, "needs a run to start from"),
     ({"epoch_rows": 95}, "at least one batch"), ({"mixup_until": 1.5}, "mixup_until: must lie"),
 ])
