@@ -45,7 +45,7 @@ def _hash(path: Path) -> str:
 def record_views(name: str, fer: Fer) -> Path:
     """Judge PrivateTest in ten views (`tta.predict`) with `models/<name>.onnx`; returns the file.
 
-    PublicTest is left out: with crops and weights fixed beforehand there is nothing to choose on it.
+    PublicTest is left out: it chose the views (`tta`), and would flatter them.
     """
     run = Run(name)
     with Classifier(name) as classifier:

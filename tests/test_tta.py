@@ -8,18 +8,24 @@ from fer_utils import tta
 FACES = np.random.default_rng(5).integers(0, 256, (3, 48, 48), dtype=np.uint8)
 
 
-def test_five_windows_and_their_mirror_images():
-    found = tta.views(FACES, crop=24)
+def test_five_places_and_their_mirror_images():
+    found = tta.views(FACES, shift=3)
     assert found.shape == (10, 3, 48, 48) and found.dtype == np.uint8
-    assert np.array_equal(found[5:], found[:5, :, :, ::-1])
-    # 24 px enlarged to 48: each window's mean is that of its own quarter of the face.
-    for view, (y, x) in zip(found[:5], [(12, 12), (0, 0), (0, 24), (24, 0), (24, 24)], strict=True):
-        assert view.mean((1, 2)) == pytest.approx(FACES[:, y : y + 24, x : x + 24].mean((1, 2)), abs=3)
+    assert np.array_equal(found[0], FACES) and np.array_equal(found[5:], found[:5, :, :, ::-1])
+    low, high = slice(3, None), slice(None, -3)  # moved by 3 px: what was at 0 stands at 3, or the other way round
+    for view, (y, x) in zip(found[1:5], [(low, low), (low, high), (high, low), (high, high)], strict=True):
+        before = [high if place is low else low for place in (y, x)]
+        assert np.array_equal(view[:, y, x], FACES[:, *before])
 
 
-def test_the_whole_face_is_a_window_too():
-    found = tta.views(FACES, crop=48)
-    assert all(np.array_equal(view, FACES) for view in found[:5])
+def test_the_border_is_repeated():
+    moved = tta.views(FACES, shift=3)[1]
+    assert all(np.array_equal(moved[:, row, 3:], FACES[:, 0, :-3]) for row in range(4))
+    assert (moved[:, :3, :3] == FACES[:, :1, :1]).all()
+
+
+def test_no_shift_and_no_face():
+    assert all(np.array_equal(view, FACES) for view in tta.views(FACES, shift=0)[:5])
     assert tta.views(FACES[:0]).shape == (10, 0, 48, 48)
 
 
@@ -39,7 +45,7 @@ def test_the_answer_is_the_mean_over_views_and_judges():
 
 @pytest.mark.parametrize("call, words", [
     (lambda: tta.views(FACES[0]), "images"), (lambda: tta.views(FACES.astype(float)), "float64"),
-    (lambda: tta.views(FACES, crop=49), "crop"), (lambda: tta.views(FACES, crop=0), "crop"),
+    (lambda: tta.views(FACES, shift=48), "shift"), (lambda: tta.views(FACES, shift=-1), "shift"),
     (lambda: tta.predict([], FACES), "judges"),
 ])
 def test_bad_input(call, words):
