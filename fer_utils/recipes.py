@@ -163,11 +163,11 @@ RECIPES = {
     # light networks teach it, because so many views would take Xception hours.
     **_in_two_parts(
         "resnet18",
-        epochs=24,
+        epochs=18,
         side=48,
         head_steps=0,
         teacher="mobilenet_v3_large+efficientnet_b0",
-        views=12,
+        views=9,
         finish={"side": 72, "epochs": 8},
     ),
     # The first part of MobileNetV3-Large without a teacher, and without the votes either.
