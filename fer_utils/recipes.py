@@ -88,7 +88,7 @@ def _distilled(run: str, **changes: object) -> Config:
 
 
 def _in_two_parts(name: str, finish: dict[str, object] | None = None, **changes: object) -> dict[str, Config]:
-    """A light network distilled: first on few pixels (72 px), which is fast, then on more (96 px; model card).
+    """A light network distilled: first on fewer pixels, which is fast, then on more (model card; 72 and 96 by default).
 
     `changes` hold for both parts, `finish` for the second alone.
     """
