@@ -19,6 +19,7 @@ __all__ = [
     "NAMES",
     "TITLES",
     "WeightsError",
+    "backbone",
     "base_name",
     "build",
     "check_side",
@@ -86,7 +87,8 @@ def find_weights(name: str, source: str | Path | None = None) -> Path | None:
     return next(iter(sorted(source.glob(f"{name}*.weights.h5"))), None)
 
 
-def _backbone(name: str, weights: str | None) -> keras.Model:
+def backbone(name: str, weights: str | None = None) -> keras.Model:
+    """The convolutional part alone, random or with `weights` "imagenet"; input [N, H, W, 3], output its last maps."""
     import keras
 
     shape = (None, None, 3)
@@ -108,24 +110,24 @@ def _backbone(name: str, weights: str | None) -> keras.Model:
 def _pretrained(name: str, weights: str | Path | None) -> tuple[keras.Model, str]:
     """The backbone and where its weights came from ("imagenet", a file's name, or "random")."""
     if weights is None:
-        return _backbone(name, None), "random"
+        return backbone(name), "random"
     path = None if weights == "imagenet" else find_weights(name, None if weights == "auto" else weights)
     if path is not None:
-        backbone = _backbone(name, None)
+        network = backbone(name)
         try:
-            backbone.load_weights(path)
+            network.load_weights(path)
         except Exception as error:  # h5py and Keras raise many kinds; the reader needs one
             raise WeightsError(f"weights: {path} does not hold the weights of {name}: {error}") from error
-        return backbone, path.name
+        return network, path.name
     if weights not in ("auto", "imagenet"):
         raise WeightsError(f"weights: {weights} holds no {name}*.weights.h5")
     try:
-        return _backbone(name, "imagenet"), "imagenet"
+        return backbone(name, "imagenet"), "imagenet"
     except Exception as error:  # no network, or a proxy's refusal: anything the download can raise
         if weights == "imagenet":
             raise WeightsError(f"weights: ImageNet weights of {name} cannot be downloaded: {error}") from error
         print(f"No ImageNet weights for {name} (offline and FER_WEIGHTS names none): training starts from scratch.")
-        return _backbone(name, None), "random"
+        return backbone(name), "random"
 
 
 def build(
@@ -169,12 +171,12 @@ def build(
     import keras
 
     keras.utils.set_random_seed(seed)
-    backbone, origin = _pretrained(name, weights)
-    for layer in backbone._flatten_layers():
+    network, origin = _pretrained(name, weights)
+    for layer in network._flatten_layers():
         if isinstance(layer, keras.layers.BatchNormalization):
             layer.momentum = min(layer.momentum, BATCHNORM_MOMENTUM)
     if precision:
-        backbone = mixed_layers.with_fast_layers(backbone, precision)
+        network = mixed_layers.with_fast_layers(network, precision)
     image = keras.Input((None, None, 3), name="image")
     x = image
     if side != INPUT_SIZE:
@@ -183,7 +185,7 @@ def build(
         x = keras.layers.Rescaling(1 / 127.5, offset=-1.0, name="scale")(x)
     elif name != "efficientnet_b0":  # EfficientNet scales inside
         x = keras.layers.Rescaling(1 / 128, offset=-127 / 128, name="scale")(x)
-    x = backbone(x)
+    x = network(x)
     x = keras.layers.GlobalAveragePooling2D(name="pool")(x)
     x = keras.layers.Dropout(dropout, seed=seed, name="dropout")(x)
     logits = keras.layers.Dense(classes, name="logits", dtype="float32")(x)
