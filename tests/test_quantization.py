@@ -6,7 +6,7 @@ import numpy as np
 import onnx
 import pytest
 
-from fer_utils import export, models, quantization
+from fer_utils import export, half_kernels, models, quantization
 from fer_utils.inference import Classifier, ModelError, manifest
 from fer_utils.preprocess import to_inputs
 
@@ -47,6 +47,19 @@ def test_the_copy_is_small_describes_itself_and_says_nearly_the_same(folder, tmp
         assert small.metadata == whole.metadata | {"precision": "int8"}
         before, after = whole.predict(inputs), small.predict(inputs)
     assert np.abs(before - after).max() < 0.15 and np.corrcoef(before.ravel(), after.ravel())[0, 1] > 0.95
+
+
+def test_ranges_come_from_ordinary_faces(folder, drawn):
+    ordinary = to_inputs(drawn.images[:60])
+    wild = np.where(ordinary[:1] > 127, 1e5, -1e5).astype(np.float32)  # no picture is like that
+    model = onnx.load(folder / "resnet18.onnx")
+    half_kernels.widen(model)
+    kept = quantization._steady(model, np.concatenate([ordinary[:30], wild, ordinary[30:]]))
+    assert len(kept) == round(quantization.STEADY * 61) and np.abs(kept).max() <= 255
+    remaining = {face.tobytes() for face in kept}
+    order = [face.tobytes() for face in ordinary if face.tobytes() in remaining]
+    assert [face.tobytes() for face in kept] == order
+    assert len(quantization._steady(model, ordinary[:1])) == 1
 
 
 def test_it_is_shipped_with_what_it_costs(shelf, drawn, monkeypatch):
