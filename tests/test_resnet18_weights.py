@@ -79,6 +79,14 @@ def test_what_does_not_fit_is_named():
         resnet18_weights.convert(state)
 
 
+def test_wrappers_and_prefixes_are_taken_off():
+    state = {"layer2.0.conv1.weight": 1, "conv1.weight": 2, "bn1.bias": 3}
+    assert resnet18_weights.plain(state) == state
+    assert resnet18_weights.plain({"model": {f"layers.{name}": value for name, value in state.items()}}) == state
+    with pytest.raises(ValueError, match=r"conv1\.weight; got fc\.bias"):
+        resnet18_weights.plain({"state_dict": {"fc.bias": 0}})
+
+
 def test_command_writes_what_training_loads(tmp_path, monkeypatch, capsys):
     from fer_utils import models
 

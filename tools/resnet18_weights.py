@@ -10,6 +10,7 @@ them is taken off, the classifier is left out.
 
 from __future__ import annotations
 
+import pickle
 import re
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -21,7 +22,7 @@ from fer_utils import models, paths
 if TYPE_CHECKING:
     import keras
 
-__all__ = ["PIXELS", "convert", "torch_name"]
+__all__ = ["PIXELS", "convert", "plain", "read_state", "torch_name"]
 
 # What the checkpoint's network was shown: mean and standard deviation that were taken off RGB in 0–1.
 PIXELS = {
@@ -41,7 +42,7 @@ def torch_name(path: str) -> str:
     """Torchvision's name of a Keras weight: `stack1_block0_0_conv/kernel` → `layer2.0.downsample.0.weight`."""
     layer, part = path.split("/")
     if layer in ("conv1_conv", "conv1_bn"):
-        return f"{layer.removeprefix('conv1_').replace('conv', 'conv1').replace('bn', 'bn1')}.{PARTS[part]}"
+        return f"{layer.removeprefix('conv1_')}1.{PARTS[part]}"
     stack, block, number, kind = re.fullmatch(r"stack(\d)_block(\d)_(\d)_(conv|bn)", layer).groups()
     where = f"{kind}{number}" if number != "0" else f"downsample.{int(kind == 'bn')}"
     return f"layer{int(stack) + 1}.{block}.{where}.{PARTS[part]}"
@@ -85,18 +86,26 @@ def convert(state: dict[str, np.ndarray], pixels: str = "imagenet") -> keras.Mod
     return backbone
 
 
+def plain(checkpoint: dict) -> dict:
+    """The state dict in a checkpoint, by torchvision's names: without a wrapper, and without a prefix of the names."""
+    for wrapper in ("state_dict", "model"):
+        checkpoint = checkpoint.get(wrapper, checkpoint)
+    names = [name for name in checkpoint if name.endswith("conv1.weight")]  # each block has one; the stem's is shortest
+    if not names:
+        raise ValueError(f"checkpoint: must hold a ResNet's conv1.weight; got {', '.join(list(checkpoint)[:3])} …")
+    prefix = min(names, key=len).removesuffix("conv1.weight")
+    return {name.removeprefix(prefix): value for name, value in checkpoint.items()}
+
+
 def read_state(path: Path) -> dict[str, np.ndarray]:
-    """A PyTorch checkpoint's arrays, by torchvision's names."""
+    """A PyTorch checkpoint's arrays, by torchvision's names. Raises ValueError when it is not a checkpoint."""
     import torch
 
-    state = torch.load(path, map_location="cpu", weights_only=True)
-    for wrapper in ("state_dict", "model"):
-        state = state.get(wrapper, state)
-    first = next((name for name in state if name.endswith("conv1.weight") and "layer1" not in name), None)
-    if first is None:
-        raise ValueError(f"checkpoint: must hold a ResNet's conv1.weight; got {', '.join(list(state)[:3])} …")
-    prefix = first.removesuffix("conv1.weight")
-    return {name.removeprefix(prefix): value.numpy() for name, value in state.items()}
+    try:
+        state = plain(torch.load(path, map_location="cpu", weights_only=True))
+    except pickle.UnpicklingError as error:
+        raise ValueError(f"checkpoint: must be a PyTorch state dict; {path} is not") from error
+    return {name: value.numpy() for name, value in state.items()}
 
 
 def main(arguments: list[str] | None = None) -> None:
