@@ -159,9 +159,14 @@ RECIPES = {
         views=5,
         finish={"teacher": "xception+mobilenet_v3_large", "views": 3},
     ),
-    # Two light networks teach it, because so many views would take Xception hours.
-    "resnet18": _distilled(
-        "resnet18", epochs=8, learning_rate=7e-4, teacher="mobilenet_v3_large+efficientnet_b0", views=7
+    # Two light networks teach its first part, because so many views would take Xception hours.
+    **_in_two_parts(
+        "resnet18",
+        epochs=8,
+        learning_rate=7e-4,
+        teacher="mobilenet_v3_large+efficientnet_b0",
+        views=7,
+        finish={"teacher": "xception+mobilenet_v3_large", "views": 3},
     ),
     # The first part of MobileNetV3-Large without a teacher, and without the votes either.
     "mobilenet_v3_large_votes": Config("mobilenet_v3_large_votes", **_LIGHT, **_VOTES),

@@ -226,7 +226,7 @@ def reliability_diagram(
             )
         axis.set_title(title, fontsize=10, loc="left")
         axis.set(xlabel="confidence", xlim=(0.1, 1), ylim=(0, 1))
-        axis.legend(loc="upper left", fontsize=8, handlelength=1.2)
+        axis.legend(loc="lower right", fontsize=8, handlelength=1.2)
     for axis in list(axes.flat)[len(panels) :]:
         axis.set_axis_off()
     for axis in axes[:, 0]:
