@@ -32,7 +32,7 @@ def test_a_recipes_start_is_a_recipe_of_the_same_backbone():
 
 
 def test_before_and_after_alignment_only_the_pixels_differ():
-    before, after = (dataclasses.asdict(RECIPES[name]) for name in ("xception_96", "xception_96_aligned"))
+    before, after = (dataclasses.asdict(RECIPES[name]) for name in ("xception", "xception_aligned"))
     assert {key for key in before if before[key] != after[key]} == {"run", "aligned"}
 
 
