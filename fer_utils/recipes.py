@@ -124,30 +124,28 @@ _XCEPTION = Config(
     average=True,
 )
 
-# Xception at 96 px, from its weights at 72 px. There it overfitted at last, which soft answers are against: its own and
-# MobileNetV3-Large's.
-_XCEPTION_96 = Config(
-    "xception_96",
-    start="xception",
-    epochs=4,
-    side=96,
-    batch=64,
-    learning_rate=3e-4,
-    head_steps=0,
-    votes=0.3,
-    translate=True,
-    mixup=0.0,
-    teacher="xception+mobilenet_v3_large",
-    views=3,
-    average=True,
-)
-
 RECIPES = {
     "xception_first": Config("xception_first"),
     "xception": _XCEPTION,
     # The second part once more with aligned faces: the comparison before and after alignment (notebook 05).
     "xception_aligned": dataclasses.replace(_XCEPTION, run="xception_aligned", aligned=True),
-    "xception_96": _XCEPTION_96,
+    # At 96 px from its weights at 72 px. There it overfitted at last, which soft answers are against: its own and
+    # MobileNetV3-Large's.
+    "xception_96": Config(
+        "xception_96",
+        start="xception",
+        epochs=4,
+        side=96,
+        batch=64,
+        learning_rate=3e-4,
+        head_steps=0,
+        votes=0.3,
+        translate=True,
+        mixup=0.0,
+        teacher="xception+mobilenet_v3_large",
+        views=3,
+        average=True,
+    ),
     **_in_two_parts("mobilenet_v3_large"),
     # MobileNetV3-Large answers some six times as fast as Xception (notebook 07), and is nearly as often right; for the
     # second part the two judge together, on views enough for six epochs that are mirrored in turn.
