@@ -131,20 +131,17 @@ RECIPES = {
     "xception_aligned": dataclasses.replace(_XCEPTION, run="xception_aligned", aligned=True),
     # At 96 px from its weights at 72 px. There it overfitted at last, which soft answers are against: its own and
     # MobileNetV3-Large's.
-    "xception_96": Config(
-        "xception_96",
+    "xception_96": dataclasses.replace(
+        _XCEPTION,
+        run="xception_96",
         start="xception",
         epochs=4,
         side=96,
-        batch=64,
         learning_rate=3e-4,
-        head_steps=0,
         votes=0.3,
-        translate=True,
         mixup=0.0,
         teacher="xception+mobilenet_v3_large",
         views=3,
-        average=True,
     ),
     **_in_two_parts("mobilenet_v3_large"),
     # MobileNetV3-Large answers some six times as fast as Xception (notebook 07), and is nearly as often right; for the
