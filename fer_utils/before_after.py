@@ -16,7 +16,7 @@ from fer_utils.runs import Run, recorded
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["PAIRS", "class_changes", "paired", "recorded_pairs"]
+__all__ = ["PAIRS", "class_changes", "paired", "recorded_pairs", "robustness_changes"]
 
 # Backbone → its runs on whole frames and on aligned faces.
 PAIRS = {
@@ -105,3 +105,24 @@ def class_changes(
     low, high = np.quantile(draws[:, 1] - draws[:, 0], [0.025, 0.975], axis=0)
     table = {"n": np.bincount(labels, minlength=len(CLASSES)), "before": first, "after": second}
     return pd.DataFrame({**table, "change": second - first, "low": low, "high": high}, index=list(CLASSES))
+
+
+def robustness_changes(before: pd.DataFrame, after: pd.DataFrame) -> pd.DataFrame:
+    """The two networks on the same changed faces (`evaluation.read_robustness`), strength by strength.
+
+    Returns
+    -------
+    A row each: change, strength, setting, n, before, after, difference with low and high (95 %), p_value.
+
+    Raises
+    ------
+    ValueError when they did not judge the same faces.
+    """
+    import pandas as pd
+
+    keys, labels = ["change", "strength", "setting"], np.asarray(before.attrs["labels"])
+    if not before[keys].equals(after[keys]) or not np.array_equal(labels, after.attrs["labels"]):
+        raise ValueError("before, after: must be recorded with the same faces, changes and strengths; got others")
+    everyone = {"all": np.full(len(labels), True)}
+    found = [paired(labels, *two, everyone) for two in zip(before["answers"], after["answers"], strict=True)]
+    return pd.concat([before[keys], pd.concat(found, ignore_index=True)], axis=1)

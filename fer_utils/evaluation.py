@@ -94,17 +94,30 @@ def robustness(judge: Judge, images: np.ndarray, labels: np.ndarray, *, seed: in
 
     Returns
     -------
-    A row each: change, strength, setting (`corruptions.describe`), n, accuracy and macro_f1 with `_low` and `_high`.
+    A row each: change, strength, setting (`corruptions.describe`), n, accuracy and macro_f1 with `_low` and `_high`,
+    and answers, the class of every face as a digit, in the faces' order.
     """
     kinds = [(CLEAN, 0), *((name, strength) for name in corruptions.NAMES for strength in corruptions.STRENGTHS)]
     rows = []
     for name, strength in kinds:
         faces = corruptions.apply(images, name, strength, seed=seed) if strength else images
         setting = corruptions.describe(name, strength) if strength else "as it is"
-        scores = metrics.summary(labels, judge(faces))
+        told = judge(faces)
+        scores = metrics.summary(labels, told)
         kept = ("n", "accuracy", "accuracy_low", "accuracy_high", "macro_f1", "macro_f1_low", "macro_f1_high")
-        rows.append({"change": name, "strength": strength, "setting": setting} | {key: scores[key] for key in kept})
+        answers = {"answers": _digits(told.argmax(1))}
+        rows.append(
+            {"change": name, "strength": strength, "setting": setting} | {key: scores[key] for key in kept} | answers
+        )
     return rows
+
+
+def _digits(classes: np.ndarray) -> str:
+    return "".join(map(str, classes))
+
+
+def _classes(digits: str) -> np.ndarray:
+    return np.frombuffer(digits.encode("ascii"), np.uint8).astype(np.int64) - ord("0")
 
 
 def record_robustness(name: str, fer: Fer, *, rows: int | None = None, seed: int = 2013) -> Path:
@@ -122,7 +135,8 @@ def record_robustness(name: str, fer: Fer, *, rows: int | None = None, seed: int
         if classifier.metadata.get("alignment") == shipping.ALIGNED:
             judge = _aligning(judge)
         found = robustness(judge, private.images[chosen], private.labels[chosen], seed=seed)
-    write_json(run.folder / ROBUSTNESS, {"model": digest, "seed": seed, "results": found})
+    facts = {"model": digest, "seed": seed, "labels": _digits(private.labels[chosen])}
+    write_json(run.folder / ROBUSTNESS, facts | {"results": found})
     return run.folder / ROBUSTNESS
 
 
@@ -131,7 +145,8 @@ def _aligning(judge: Judge) -> Judge:
 
 
 def read_robustness(name: str) -> pd.DataFrame:
-    """The recorded rows of `robustness`, with the ONNX file's SHA-256 in `.attrs["model"]`.
+    """The recorded rows of `robustness`, answers as int [n], with the ONNX file's SHA-256 in `.attrs["model"]` and the
+    faces' labels, int [n], in `.attrs["labels"]`.
 
     Raises FileNotFoundError when nothing is recorded.
     """
@@ -139,7 +154,9 @@ def read_robustness(name: str) -> pd.DataFrame:
 
     content = json.loads(_there(name, ROBUSTNESS, "robustness").read_text(encoding="utf-8"))
     table = pd.DataFrame(content["results"])
-    table.attrs["model"] = content["model"]
+    table["answers"] = table["answers"].map(_classes)
+    # A list, since pandas compares attributes when it joins tables.
+    table.attrs |= {"model": content["model"], "labels": _classes(content["labels"]).tolist()}
     return table
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING
 
@@ -12,9 +12,11 @@ from fer_utils import alignment, explain, landmarks, trust
 from fer_utils.data import CLASSES
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from fer_utils.data import Fer
 
-__all__ = ["Study", "choose_faces", "study"]
+__all__ = ["Study", "choose_faces", "intervals", "measures", "study"]
 
 CURVES = ("deletion", "insertion", "random_deletion", "random_insertion")
 
@@ -134,3 +136,46 @@ def study(
             progress(number + 1, len(rows))
     columns = {name: np.array([told[name] for told in table]) for name in table[0]}
     return Study(**columns, share=np.arange(steps + 1) / steps)
+
+
+def measures(study: Study) -> dict[str, np.ndarray]:
+    """What a study says of each face, by name, float [N] each; NaN where a face says nothing.
+
+    Gains are areas between two curves: how much better LIME's order does than a random one, above 0 if it does.
+    """
+    return {
+        "probability of the label": study.probability,
+        "R² of the linear model": study.score,
+        "ρ between two seeds": study.spearman,
+        "strongest superpixels shared (IoU)": study.top_iou,
+        "gain in deletion": study.areas("random_deletion") - study.areas("deletion"),
+        "gain in insertion": study.areas("insertion") - study.areas("random_insertion"),
+        **{f"weight on {region}": study.weight[:, at] for at, region in enumerate(trust.REGIONS)},
+    }
+
+
+def intervals(values: Mapping[str, np.ndarray], *, n: int = 2000, seed: int = 2013) -> pd.DataFrame:
+    """Means over faces with the 95 % interval of a bootstrap over faces.
+
+    Parameters
+    ----------
+    values : name → float [N], one number a face (`measures`, or the differences of two of them on the same faces);
+        NaN is left out.
+    n, seed : of the bootstrap; the same faces are drawn for every name of the same length.
+
+    Returns
+    -------
+    A row a name: n, mean, low, high.
+    """
+    import pandas as pd
+
+    rows = {}
+    for name, numbers in values.items():
+        known = np.asarray(numbers, float)
+        known = known[~np.isnan(known)]
+        if not len(known):
+            raise ValueError(f"values: {name!r} must hold at least one number; got none")
+        drawn = known[np.random.default_rng(seed).integers(0, len(known), (n, len(known)))].mean(1)
+        low, high = np.quantile(drawn, [0.025, 0.975])
+        rows[name] = {"n": len(known), "mean": known.mean(), "low": low, "high": high}
+    return pd.DataFrame.from_dict(rows, orient="index").astype({"n": int})

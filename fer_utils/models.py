@@ -26,6 +26,7 @@ __all__ = [
     "find_weights",
     "load",
     "mflops",
+    "title",
     "with_probabilities",
 ]
 
@@ -59,6 +60,14 @@ def base_name(run: str) -> str:
         if run == name or run.startswith(name + "_"):
             return name
     raise ValueError(f"run: must start with one of {', '.join(NAMES)}; got {run!r}")
+
+
+def title(run: str) -> str:
+    """What tables call a run: `xception_96` → "Xception, 96 px"."""
+    base = base_name(run)
+    rest = run[len(base) :].strip("_").replace("_", " ")
+    words = f"{rest} px" if rest.isdigit() else {"aligned": "aligned faces"}.get(rest, rest)
+    return ", ".join(filter(None, (TITLES[base], words)))
 
 
 def check_side(side: int, name: str) -> None:

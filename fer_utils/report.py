@@ -42,12 +42,6 @@ def shown_runs() -> list[runs.Run]:
     return sorted((runs.Run(name) for name in names), key=lambda run: -run.metrics["private"]["accuracy"])
 
 
-def _title(run: str) -> str:
-    base = models.base_name(run)
-    rest = run[len(base) :].strip("_").replace("_", " ")
-    return models.TITLES[base] + {"": "", "aligned": ", aligned faces"}.get(rest, f", {rest}")
-
-
 def _scores(private: dict) -> list[str]:
     interval = f"{100 * private['accuracy_low']:.1f}–{100 * private['accuracy_high']:.1f}"
     return [
@@ -59,7 +53,7 @@ def _scores(private: dict) -> list[str]:
 def _row(run: runs.Run) -> list[str]:
     file = inference.manifest()["files"].get(f"{run.name}.onnx")
     return [
-        _title(run.name), *_scores(run.metrics["private"]), _percent(run.metrics["public"]["accuracy"]),
+        models.title(run.name), *_scores(run.metrics["private"]), _percent(run.metrics["public"]["accuracy"]),
         f"{run.metrics['parameters'] / 1e6:.1f} M", f"{run.metrics['mflops']:,.0f}",
         f"{file['bytes'] / 1e6:.1f} MB" if file else "–",
     ]

@@ -4,6 +4,7 @@ import dataclasses
 import json
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from fer_utils import before_after, metrics, runs
@@ -115,3 +116,32 @@ def test_recipes_of_a_pair_differ_in_alignment_alone():
     for pair in pairs:
         plain, aligned = (dataclasses.asdict(RECIPES[name]) for name in pair)
         assert {key for key in plain if plain[key] != aligned[key]} == {"run", "aligned"}
+
+
+def recorded_robustness(judge):
+    """As `evaluation.read_robustness` returns it: faces as they are, then one change in two strengths."""
+    rows = [("none", 0, "as it is"), ("blur", 1, "σ 1 px"), ("blur", 2, "σ 2 px")]
+    table = pd.DataFrame(rows, columns=["change", "strength", "setting"])
+    table["answers"] = [judge(strength) for strength in table["strength"]]
+    table.attrs["labels"] = LABELS.tolist()
+    return table
+
+
+def test_robustness_is_compared_face_by_face():
+    fixed = answers(0.6)
+    before = recorded_robustness(lambda strength: fixed if strength < 2 else np.where(LABELS == 3, 0, fixed))
+    after = recorded_robustness(lambda strength: fixed)
+    table = before_after.robustness_changes(before, after)
+    assert table["strength"].tolist() == [0, 1, 2] and (table["n"] == len(LABELS)).all()
+    assert table["difference"].tolist()[:2] == [0, 0] and table["p_value"].tolist()[:2] == [1, 1]
+    gained = ((fixed == LABELS) & (LABELS == 3)).mean()
+    assert table["difference"][2] == pytest.approx(gained) and 0 < table["low"][2] < gained < table["high"][2]
+
+
+def test_robustness_on_other_faces_or_strengths_is_not_compared():
+    before = recorded_robustness(lambda strength: LABELS)
+    other = recorded_robustness(lambda strength: LABELS)
+    other.attrs["labels"] = LABELS[::-1].tolist()
+    for after in (other, before.iloc[:2]):
+        with pytest.raises(ValueError, match="same faces, changes and strengths"):
+            before_after.robustness_changes(before, after)

@@ -16,3 +16,16 @@ def test_every_class_has_its_numbers_and_its_change():
     # What may be chance is gray.
     colors = [line.get_color() for line in right.lines[1::2]]
     assert colors[0] != colors[1]
+
+
+def test_a_strength_whose_interval_leaves_out_zero_is_in_colour():
+    rows = [("none", 0, "as it is", 0.0), *(("blur", at, f"σ {at} px", at / 50) for at in (1, 2, 3, 4, 5))]
+    table = pd.DataFrame(rows, columns=["change", "strength", "setting", "difference"])
+    table["low"], table["high"] = table["difference"] - 0.05, table["difference"] + 0.05
+    axis, legend, *_ = before_after.robustness_changes(table, "Aligned − whole").axes
+    assert axis.get_title(loc="left") == "blur, σ px" and len(legend.get_legend().get_texts()) == 2
+    zero, *lines = axis.lines
+    assert list(zero.get_ydata()) == [0, 0]
+    assert [line.get_ydata()[0] for line in lines[1::2]] == table["difference"].tolist()
+    colors = [line.get_color() for line in lines[1::2]]
+    assert len(set(colors[:3])) == 1 and len(set(colors[3:])) == 1 and colors[0] != colors[-1]

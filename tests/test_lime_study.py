@@ -92,3 +92,26 @@ def test_bad_studies(noisy, found, changes, words):
     arguments = {"rows": np.array([0]), "found": found, **changes}
     with pytest.raises(ValueError, match=words):
         lime_study.study(smiling, noisy, **arguments)
+
+
+def test_what_a_study_says_in_numbers(noisy, found):
+    rows = lime_study.choose_faces(noisy, found, classes=("Angry", "Disgust"), each=2)
+    result = lime_study.study(smiling, noisy, rows, found, samples=200)
+    told = lime_study.measures(result)
+    assert all(len(numbers) == 4 for numbers in told.values())
+    assert (told["weight on mouth"] == result.weight[:, trust.REGIONS.index("mouth")]).all()
+    assert (told["gain in deletion"] > 0).all() and (told["gain in insertion"] > 0).all()
+    table = lime_study.intervals(told)
+    assert list(table.index) == list(told) and (table["n"] == 4).all()
+    assert table["mean"].to_numpy() == pytest.approx([numbers.mean() for numbers in told.values()])
+
+
+def test_the_interval_of_a_mean_is_that_of_its_standard_error():
+    numbers = np.random.default_rng(1).normal(3, 2, 400)
+    row = lime_study.intervals({"x": [*numbers, np.nan]}).loc["x"]
+    error = 1.96 * numbers.std() / 20
+    assert row["n"] == 400 and [row["low"], row["high"]] == pytest.approx(
+        [numbers.mean() - error, numbers.mean() + error], abs=0.03
+    )
+    with pytest.raises(ValueError, match="'x' must hold at least one number"):
+        lime_study.intervals({"x": [np.nan]})

@@ -79,3 +79,16 @@ def test_a_run_without_weights_says_so(monkeypatch, tmp_path):
     with pytest.raises(FileNotFoundError, match="python -m fer_utils.training xception"):
         models.load("xception")
     assert models.base_name("xception_aligned") == "xception"
+
+
+@pytest.mark.parametrize(
+    "run, words",
+    [
+        ("resnet18", "ResNet-18"),
+        ("xception_aligned", "Xception, aligned faces"),
+        ("xception_96", "Xception, 96 px"),
+        ("mobilenet_v3_large_hybrid_8989", "MobileNetV3-Large, hybrid 8989"),
+    ],
+)
+def test_title_of_a_run(run, words):
+    assert models.title(run) == words

@@ -1,17 +1,18 @@
-"""Figure of two networks that differ in one thing, class by class."""
+"""Figures of two networks that differ in one thing: class by class, and on faces made worse."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from fer_utils.figures.results import strength_panels
 from fer_utils.figures.style import ACCENT, GRAY, MUTED, WIDTH
 
 if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.figure import Figure
 
-__all__ = ["class_changes"]
+__all__ = ["class_changes", "robustness_changes"]
 
 
 def class_changes(
@@ -48,5 +49,27 @@ def class_changes(
     left.set_xlabel("percent")
     right.set_xlabel("change, points, 95 % interval")
     left.legend(loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=2, fontsize=8.5)
+    fig.suptitle(f"{title}{note}", x=0.01, ha="left", fontsize=11, weight="bold")
+    return fig
+
+
+def robustness_changes(table: pd.DataFrame, title: str, *, note: str = "") -> Figure:
+    """After − before in points of accuracy, a panel a change, by its strength, with 95 % intervals; 0 is no difference.
+
+    `table` as `before_after.robustness_changes` gives it. Strengths whose interval leaves out 0 are drawn in colour.
+    """
+    from matplotlib.lines import Line2D
+
+    fig, panels, spare = strength_panels(table)
+    for change, axis in panels.items():
+        axis.axhline(0, color=MUTED, linewidth=1)
+        part = table[(table["change"] == change) | (table["strength"] == 0)].sort_values("strength")
+        for strength, difference, low, high in part[["strength", "difference", "low", "high"]].to_numpy():
+            color = ACCENT if low > 0 or high < 0 else GRAY
+            axis.plot([strength] * 2, [low, high], color=color, linewidth=2, solid_capstyle="round")
+            axis.plot(strength, difference, "o", color=color, markersize=4)
+        axis.yaxis.set_major_formatter(lambda value, _: f"{100 * value:+.0f}")
+    marks = [Line2D([], [], color=color, marker="o", markersize=4, linewidth=2) for color in (ACCENT, GRAY)]
+    spare.legend(marks, ["interval leaves out 0", "may be chance"], loc="center", fontsize=8.5)
     fig.suptitle(f"{title}{note}", x=0.01, ha="left", fontsize=11, weight="bold")
     return fig

@@ -13,6 +13,7 @@ from fer_utils.figures.style import ACCENT, COLORS, GRAY, MUTED, WIDTH
 
 if TYPE_CHECKING:
     import pandas as pd
+    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 __all__ = [
@@ -26,6 +27,7 @@ __all__ = [
     "reliability_diagram",
     "robustness_curves",
     "speed_accuracy",
+    "strength_panels",
 ]
 
 _NUMBER = re.compile(r"[\d.]+[°%]?")
@@ -235,37 +237,48 @@ def reliability_diagram(
     return fig
 
 
+def strength_panels(table: pd.DataFrame) -> tuple[Figure, dict[str, Axes], Axes]:
+    """An empty panel for each change in `table` (change, strength, setting), its strengths along x, 0 as "–".
+
+    Returns the figure, its panels by change, and one without axes for the legend.
+    """
+    import matplotlib.pyplot as plt
+
+    settings = {
+        change: part.sort_values("strength")["setting"] for change, part in table.groupby("change", sort=False)
+        if len(part) > 1
+    }
+    columns = 4
+    rows = -(-(len(settings) + 1) // columns)
+    fig, axes = plt.subplots(rows, columns, figsize=(WIDTH, 2.1 * rows + 0.3), sharey=True, squeeze=False)
+    panels = dict(zip(settings, axes.flat, strict=False))
+    for change, axis in panels.items():
+        # "σ 0.6 px" at every tick would collide with the next one: the numbers stand there, the unit in the title.
+        numbers = [_NUMBER.search(setting)[0] for setting in settings[change]]
+        unit = " ".join(_NUMBER.sub(" ", settings[change].iloc[0]).split())
+        axis.set_xticks([0, 1, 3, 5], ["–", *numbers[::2]], fontsize=7.5)
+        axis.set_title(f"{change}, {unit}" if unit else change, fontsize=10, loc="left")
+    for axis in list(axes.flat)[len(panels) :]:
+        axis.set_axis_off()
+    return fig, panels, axes.flat[len(panels)]
+
+
 def robustness_curves(tables: Mapping[str, pd.DataFrame], *, note: str = "") -> Figure:
     """Accuracy against the strength of each change, a panel a change, a line a model with its 95 % interval.
 
     `tables` holds, by title, what `evaluation.read_robustness` returns; strength 0 is the faces as they are.
     """
-    import matplotlib.pyplot as plt
-
-    first = next(iter(tables.values()))
-    changes = [name for name in first["change"].unique() if (first["change"] == name).sum() > 1]
-    columns = 4
-    rows = -(-(len(changes) + 1) // columns)
-    fig, axes = plt.subplots(rows, columns, figsize=(WIDTH, 2.1 * rows + 0.3), sharey=True, squeeze=False)
-    panels = list(axes.flat)
-    for axis, change in zip(panels, changes, strict=False):
-        colors = list(COLORS.values())[4:] + list(COLORS.values())
+    fig, panels, spare = strength_panels(next(iter(tables.values())))
+    colors = list(COLORS.values())[4:] + list(COLORS.values())
+    for change, axis in panels.items():
         for (title, table), color in zip(tables.items(), colors, strict=False):
             part = table[(table["change"] == change) | (table["strength"] == 0)].sort_values("strength")
             axis.plot(part["strength"], part["accuracy"], color=color, marker="o", markersize=3, label=title)
             low, high = part["accuracy_low"], part["accuracy_high"]
             axis.fill_between(part["strength"], low, high, color=color, alpha=0.15, linewidth=0)
-        # "σ 0.6 px" at every tick would collide with the next one: the numbers stand there, the unit in the title.
-        settings = [_NUMBER.search(setting) for setting in part["setting"][1:]]
-        unit = " ".join(_NUMBER.sub(" ", part["setting"].iloc[1]).split())
-        axis.set_xticks([0, 1, 3, 5], ["–", *(settings[at][0] for at in (0, 2, 4))], fontsize=7.5)
-        axis.set_title(f"{change}, {unit}" if unit else change, fontsize=10, loc="left")
         axis.set_ylim(0, 0.8)
         _percent(axis)
-    for axis in panels[len(changes) :]:
-        axis.set_axis_off()
-    handles, labels = panels[0].get_legend_handles_labels()
-    panels[len(changes)].legend(handles, labels, loc="center", fontsize=8.5)
+    spare.legend(*axis.get_legend_handles_labels(), loc="center", fontsize=8.5)
     fig.suptitle(f"Accuracy on PrivateTest faces made worse{note}", x=0.01, ha="left", fontsize=11, weight="bold")
     return fig
 
