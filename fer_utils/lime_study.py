@@ -141,8 +141,11 @@ def study(
 def measures(study: Study) -> dict[str, np.ndarray]:
     """What a study says of each face, by name, float [N] each; NaN where a face says nothing.
 
-    Gains are areas between two curves: how much better LIME's order does than a random one, above 0 if it does.
+    Gains are areas between two curves: how much better LIME's order does than a random one, above 0 if it does. The
+    weight minus the pixels of a part is above 0 where the network looks more than chance would; studies of faces that
+    fill their pictures differently are compared by that.
     """
+    beyond = study.weight - study.area
     return {
         "probability of the label": study.probability,
         "R² of the linear model": study.score,
@@ -151,6 +154,7 @@ def measures(study: Study) -> dict[str, np.ndarray]:
         "gain in deletion": study.areas("random_deletion") - study.areas("deletion"),
         "gain in insertion": study.areas("insertion") - study.areas("random_insertion"),
         **{f"weight on {region}": study.weight[:, at] for at, region in enumerate(trust.REGIONS)},
+        **{f"weight minus pixels, {region}": beyond[:, at] for at, region in enumerate(trust.REGIONS)},
     }
 
 

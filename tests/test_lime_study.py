@@ -101,6 +101,8 @@ def test_what_a_study_says_in_numbers(noisy, found):
     assert all(len(numbers) == 4 for numbers in told.values())
     assert (told["weight on mouth"] == result.weight[:, trust.REGIONS.index("mouth")]).all()
     assert (told["gain in deletion"] > 0).all() and (told["gain in insertion"] > 0).all()
+    beyond = [told[f"weight minus pixels, {region}"] for region in trust.REGIONS]
+    assert np.sum(beyond, axis=0) == pytest.approx(0) and beyond[trust.REGIONS.index("mouth")].mean() > 0.05
     table = lime_study.intervals(told)
     assert list(table.index) == list(told) and (table["n"] == 4).all()
     assert table["mean"].to_numpy() == pytest.approx([numbers.mean() for numbers in told.values()])

@@ -113,13 +113,17 @@ def region_bars(
 
     `shares`: class name → float [regions], mean over its faces. `area`: float [regions], mean over all of them.
     """
+    from matplotlib.patheffects import withStroke
+
     figure, axes = subplots(1, 1, height=3.0)
     axis, place = axes[0, 0], np.arange(len(regions))
     width = 0.8 / max(len(shares), 1)
     for number, (name, share) in enumerate(shares.items()):
         offset = (number - (len(shares) - 1) / 2) * width
         bars = axis.bar(place + offset, 100 * share, width * 0.92, color=COLORS.get(name, ACCENT), label=name)
-        axis.bar_label(bars, fmt="%.0f", fontsize=8, padding=1, color=GRAY)
+        labels = axis.bar_label(bars, fmt="%.0f", fontsize=8, padding=1, color=GRAY, zorder=4)
+        for label in labels:  # a number may lie on the dashed line
+            label.set_path_effects([withStroke(linewidth=2.5, foreground="white")])
     for x, part in zip(place, area, strict=True):
         label = "share of the pixels" if x == 0 else None
         axis.plot([x - 0.42, x + 0.42], [100 * part] * 2, color="black", lw=1.5, ls=(0, (3, 2)), label=label)
