@@ -1,6 +1,6 @@
 """An int8 copy of a shipped network: a byte a number, shipped only where it costs hardly any accuracy.
 
-    python -m fer_utils.quantization xception     models/xception_int8.onnx beside models/xception.onnx
+    python -m fer_utils.quantization xception_96     models/xception_96_int8.onnx beside models/xception_96.onnx
 
 Static quantization (Jacob et al. 2018) as ONNX Runtime does it: the ranges of all layers are read off real training
 faces, each output channel of a kernel has a scale of its own, and weights use seven of their eight bits, since CPUs

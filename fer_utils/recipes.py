@@ -130,7 +130,8 @@ RECIPES = {
     # The second part once more with aligned faces: the comparison before and after alignment (notebook 05).
     "xception_aligned": dataclasses.replace(_XCEPTION, run="xception_aligned", aligned=True),
     # At 96 px from its weights at 72 px. There it overfitted at last, which soft answers are against: those of all four
-    # networks together, the two large ones by their eight-bit copies, which answer twice as fast.
+    # networks together, the two large ones by their eight-bit copies, which answer twice as fast and are not shipped:
+    # python -m fer_utils.quantization xception resnet18
     "xception_96": dataclasses.replace(
         _XCEPTION,
         run="xception_96",
