@@ -157,7 +157,7 @@ RECIPES = {
     # Two light networks teach its first part, because so many views would take Xception hours.
     **_in_two_parts(
         "resnet18",
-        epochs=7,
+        epochs=8,
         learning_rate=7e-4,
         teacher="mobilenet_v3_large+efficientnet_b0",
         views=7,
