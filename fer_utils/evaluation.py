@@ -12,7 +12,7 @@ from __future__ import annotations
 import functools
 import hashlib
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "CLEAN", "EXPLAINED", "read_lime", "read_robustness", "read_views", "record_lime", "record_robustness",
-    "record_views", "robustness", "together",
+    "record_views", "robustness",
 ]
 
 Judge = Callable[[np.ndarray], np.ndarray]
@@ -63,25 +63,6 @@ def read_views(name: str) -> dict[str, np.ndarray]:
     """
     with np.load(_there(name, VIEWS, "views"), allow_pickle=False) as file:
         return {key: file[key] for key in file.files}
-
-
-def together(names: Sequence[str], *, ten_views: bool = False) -> np.ndarray:
-    """Mean probabilities of recorded runs on PrivateTest, equal weights, float32 [N, 7] in row order.
-
-    `ten_views` : the mean over ten views of each face (`record_views`) instead of the one answer of each run.
-
-    Raises
-    ------
-    ValueError for no run, or for runs that judged different rows; FileNotFoundError when something is not recorded.
-    """
-    recorded = [Run(name) for name in names]
-    if not recorded:
-        raise ValueError("names: must name at least one recorded run; got none")
-    labels = [run.predictions["private_labels"] for run in recorded]
-    if any(not np.array_equal(labels[0], other) for other in labels):
-        raise ValueError(f"names: must have judged the same PrivateTest rows; got {', '.join(names)}")
-    parts = [read_views(run.name)["private"] if ten_views else run.predictions["private"] for run in recorded]
-    return np.mean(parts, axis=0, dtype=np.float64).astype(np.float32)
 
 
 def robustness(judge: Judge, images: np.ndarray, labels: np.ndarray, *, seed: int = 2013) -> list[dict[str, object]]:

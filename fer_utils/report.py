@@ -14,7 +14,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from fer_utils import evaluation, inference, metrics, models, paths, runs
+from fer_utils import ensemble, evaluation, inference, metrics, models, paths, runs
 
 __all__ = ["DOCUMENTS", "filled", "main", "results_table", "shown_runs", "value"]
 
@@ -60,18 +60,18 @@ def _row(run: runs.Run) -> list[str]:
 
 
 def _together(shown: Sequence[runs.Run]) -> list[list[str]]:
-    """Rows of all shown networks' mean, one view of a face and, where recorded, ten; none for a single network."""
+    """Rows of all shown networks' weighted mean, one view of a face and, where recorded, ten; none for a single one."""
     if len(shown) < 2 or not all((run.folder / "predictions.npz").is_file() for run in shown):
         return []
     names, labels = [run.name for run in shown], shown[0].predictions["private_labels"].astype(int)
     known = all((run.folder / evaluation.VIEWS).is_file() for run in shown)
     parameters, work = (sum(run.metrics[key] for run in shown) for key in ("parameters", "mflops"))
-    rows = []
+    rows, shares = [], ensemble.shares(names)
     for ten in (False, True)[: 1 + known]:
-        scores = metrics.summary(labels, evaluation.together(names, ten_views=ten))
+        scores = metrics.summary(labels, ensemble.together(names, ten_views=ten, shares=shares))
         costs = [f"{parameters / 1e6:.1f} M", f"{work * (10 if ten else 1):,.0f}", "–"]
-        title = f"Mean of the {len(shown)} below" + (", ten views of each face (test-time augmentation)" if ten else "")
-        rows.append([title, *_scores(scores), "–", *costs])
+        views = ", ten views of each face (test-time augmentation)" if ten else ""
+        rows.append([f"Weighted mean of the {len(shown)} below{views}", *_scores(scores), "–", *costs])
     return rows
 
 
@@ -101,8 +101,8 @@ def results_table() -> str:
     lines = [f"| {' | '.join(row)} |" for row in rows]
     note = (
         f"PrivateTest, all {sizes.pop():,} rows, FER2013's own labels, one forward pass of each network unless a row "
-        "says otherwise; epoch and calibration chosen on PublicTest. The interval is a bootstrap over rows; precision, "
-        "recall and F1 are weighted by class size."
+        "says otherwise; epoch, calibration and the mean's weights chosen on PublicTest. The interval is a bootstrap "
+        "over rows; precision, recall and F1 are weighted by class size."
     )
     return "\n".join([*lines, "", note, ""])
 

@@ -38,24 +38,6 @@ def test_ten_views_of_every_test_face_are_recorded(shipped, drawn):
     assert str(found["model"]) == evaluation._hash(path)
 
 
-def test_runs_are_averaged_with_equal_weights(shipped, drawn):
-    evaluation.record_views(shipped, drawn)
-    one, ten = runs.Run(shipped).predictions["private"], evaluation.read_views(shipped)["private"]
-    assert evaluation.together([shipped, shipped]) == pytest.approx(one)
-    assert evaluation.together([shipped], ten_views=True) == pytest.approx(ten)
-    with pytest.raises(ValueError, match="at least one recorded run"):
-        evaluation.together([])
-
-
-def test_runs_on_different_rows_are_not_averaged(shipped):
-    other = paths.models_dir() / "xception"
-    other.mkdir()
-    (other / "metrics.json").write_text("{}")
-    np.savez(other / "predictions.npz", private=np.eye(7)[:2], private_labels=np.array([1, 1]))
-    with pytest.raises(ValueError, match="same PrivateTest rows; got resnet18, xception"):
-        evaluation.together(["resnet18", "xception"])
-
-
 def test_robustness_judges_the_changed_faces(shipped, drawn):
     private = drawn.where("PrivateTest")
     evaluation.record_robustness(shipped, drawn)
