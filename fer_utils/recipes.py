@@ -132,9 +132,9 @@ RECIPES = {
     # At 96 px from its weights at 72 px. There it overfitted at last, which soft answers are against: those of all four
     # networks together, the two large ones by their eight-bit copies, which answer twice as fast and are not shipped:
     # python -m fer_utils.quantization xception resnet18
-    "xception_96": dataclasses.replace(
+    "xception_96_first": dataclasses.replace(
         _XCEPTION,
-        run="xception_96",
+        run="xception_96_first",
         start="xception",
         epochs=7,
         side=96,
@@ -143,6 +143,23 @@ RECIPES = {
         mixup=0.0,
         teacher="xception_int8+resnet18_int8+efficientnet_b0+mobilenet_v3_large",
         views=4,
+    ),
+    # And on from there without a teacher: what one network can still learn from labels alone, when faces are changed
+    # and mixed so strongly that it cannot learn them by heart.
+    "xception_96": dataclasses.replace(
+        _XCEPTION,
+        run="xception_96",
+        start="xception_96_first",
+        epochs=15,
+        side=96,
+        learning_rate=5e-4,
+        weight_decay=0.05,
+        ema=0.999,
+        dropout=0.5,
+        votes=0.3,
+        mixup=0.4,
+        mixup_until=0.8,
+        augmentation={"rotation": 20.0, "shift": 0.12, "zoom": 0.2, "erasing": 0.5},
     ),
     **_in_two_parts("mobilenet_v3_large"),
     # MobileNetV3-Large answers some six times as fast as Xception (notebook 07), and is nearly as often right; for the
