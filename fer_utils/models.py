@@ -6,6 +6,7 @@ TensorFlow is imported inside the functions.
 
 from __future__ import annotations
 
+import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -131,7 +132,10 @@ def _pretrained(name: str, weights: str | Path | None) -> tuple[keras.Model, str
     if weights not in ("auto", "imagenet"):
         raise WeightsError(f"weights: {weights} holds no {name}*.weights.h5")
     try:
-        return backbone(name, "imagenet"), "imagenet"
+        with warnings.catch_warnings():
+            # Keras finds it odd that a network for any size starts from weights for 224 px; here that is meant.
+            warnings.filterwarnings("ignore", message="`input_shape` is undefined")
+            return backbone(name, "imagenet"), "imagenet"
     except Exception as error:  # no network, or a proxy's refusal: anything the download can raise
         if weights == "imagenet":
             raise WeightsError(f"weights: ImageNet weights of {name} cannot be downloaded: {error}") from error
