@@ -28,7 +28,15 @@ def _likely(probabilities: np.ndarray, labels: np.ndarray) -> np.ndarray:
     return np.maximum(told[:, np.arange(len(labels)), labels], 1e-12)
 
 
-def fit_shares(probabilities: np.ndarray, labels: np.ndarray, *, rounds: int = ROUNDS) -> np.ndarray:
+def _fit(likely: np.ndarray) -> np.ndarray:
+    found = np.full(len(likely), 1 / len(likely))
+    for _ in range(ROUNDS):
+        parts = found[:, None] * likely
+        found = (parts / parts.sum(0)).mean(1)
+    return found
+
+
+def fit_shares(probabilities: np.ndarray, labels: np.ndarray) -> np.ndarray:
     """Shares of a mean of probabilities under which the labels are most likely: float64 [networks], their sum 1.
 
     The shares of a mixture whose parts are fixed, by expectation-maximization: there is one best answer, and every
@@ -42,12 +50,7 @@ def fit_shares(probabilities: np.ndarray, labels: np.ndarray, *, rounds: int = R
     ------
     ValueError for another shape.
     """
-    likely = _likely(probabilities, labels)
-    found = np.full(len(likely), 1 / len(likely))
-    for _ in range(rounds):
-        parts = found[:, None] * likely
-        found = (parts / parts.sum(0)).mean(1)
-    return found
+    return _fit(_likely(probabilities, labels))
 
 
 def cross_validated(probabilities: np.ndarray, labels: np.ndarray, *, folds: int = 10, seed: int = 2013) -> float:
@@ -56,13 +59,12 @@ def cross_validated(probabilities: np.ndarray, labels: np.ndarray, *, folds: int
     Parameters are those of `fit_shares`; the rows are dealt into `folds` parts by `seed`.
     """
     likely = _likely(probabilities, labels)
-    part, told = np.random.default_rng(seed).permutation(len(labels)) % folds, np.asarray(probabilities)
-    lost = np.zeros(len(labels))
+    part = np.random.default_rng(seed).permutation(len(labels)) % folds
+    given = np.zeros(len(labels))
     for fold in range(folds):
         left_out = part == fold
-        found = fit_shares(told[:, ~left_out], np.asarray(labels)[~left_out], rounds=ROUNDS // 4)
-        lost[left_out] = -np.log(found @ likely[:, left_out])
-    return float(lost.mean())
+        given[left_out] = _fit(likely[:, ~left_out]) @ likely[:, left_out]
+    return -float(np.log(given).mean())
 
 
 def shares(names: Sequence[str]) -> np.ndarray:
