@@ -25,6 +25,7 @@ __all__ = [
     "build",
     "check_side",
     "find_weights",
+    "freeze",
     "load",
     "mflops",
     "title",
@@ -205,6 +206,22 @@ def build(
     model = keras.Model(image, logits, name=name)
     model.initial_weights = origin
     return model
+
+
+def freeze(model: keras.Model, last: str) -> None:
+    """Keep the layers of `model`'s backbone as they are, from its input to the layer `last`, itself included.
+
+    Their weights and BatchNorm statistics do not change, and no gradient is computed below `last`: the first layers
+    work on the largest maps and cost up to half of a training step, and edges look alike in any task.
+
+    Raises ValueError when the backbone has no such layer.
+    """
+    layers = next(layer for layer in model.layers if hasattr(layer, "layers")).layers
+    names = [layer.name for layer in layers]
+    if last not in names:
+        raise ValueError(f"frozen: must be a layer of {model.name}'s backbone, such as {names[-1]}; got {last!r}")
+    for layer in layers[: names.index(last) + 1]:
+        layer.trainable = False
 
 
 def with_probabilities(model: keras.Model) -> keras.Model:

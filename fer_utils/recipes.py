@@ -35,6 +35,7 @@ class Config:
     augmentation: dict[str, float] = dataclasses.field(default_factory=dict)  # changes to Augmentation.DEFAULT
     weights: str | None = "auto"
     start: str | None = None  # a recorded run to go on from; `weights` is not used then
+    frozen: str | None = None  # layer of the backbone up to which, itself included, every layer stays as it starts
     average: bool = False  # with `start`: mix the weights of start and end, in the share that suits PublicTest best
     sampling: str | None = None  # under, over, hybrid (fer_utils.sampling)
     sampling_target: int | None = None

@@ -68,6 +68,8 @@ class Trainer:
         start = models.load(config.start).get_weights() if config.start else None
         with self.strategy.scope():
             self.model = self._build(weights=None if config.start else config.weights, precision=self.precision)
+            if config.frozen:
+                models.freeze(self.model, config.frozen)
             self.optimizer = keras.optimizers.AdamW(
                 config.learning_rate, weight_decay=config.weight_decay, global_clipnorm=config.clip / self.replicas
             )

@@ -1,5 +1,6 @@
 """The network in training, on one machine and on two."""
 
+import dataclasses
 import json
 import os
 import socket
@@ -10,6 +11,7 @@ import numpy as np
 import pytest
 
 from fer_utils import models, paths, runs
+from fer_utils.batches import Batch
 from fer_utils.recipes import Config
 from fer_utils.trainer import Trainer, rate
 
@@ -61,6 +63,35 @@ def test_a_run_goes_on_from_a_recorded_one(tmp_path, monkeypatch, drawn):
     assert trainer.origin == "run mobilenet_v3_large_first"
     for network in (trainer.model, trainer.twin):
         assert all(np.array_equal(a, b) for a, b in zip(stored.weights, network.weights, strict=True))
+
+
+@pytest.mark.parametrize("name, last, side", [
+    ("xception", "block4_sepconv1_act", 71), ("mobilenet_v3_large", "expanded_conv_2_project", 48),
+    ("efficientnet_b0", "block2b_add", 48), ("resnet18", "stack0_block1_out", 48),
+])
+def test_frozen_layers_stay_and_the_others_learn(name, last, side):
+    config = Config(name, batch=4, side=side, frozen=last, weights=None, precision="float32")
+    trainer = Trainer(config, np.ones(7))
+    free = Trainer(dataclasses.replace(config, frozen=None), np.ones(7))
+    own, twin = ([(w.path.split("/")[-1], w.shape) for w in m.weights] for m in (trainer.model, trainer.twin))
+    assert own == twin, "the average is taken weight by weight"
+    before = [np.asarray(weight).copy() for weight in trainer.model.weights]
+    inputs = np.random.default_rng(3).uniform(0, 255, (4, 96, 96, 3)).astype(np.float32)
+    batch = Batch(inputs, np.eye(7, dtype=np.float32)[:4], np.zeros((4, 7), np.float32))
+    trainer.step(batch, 1e-3, 0.5)
+    same = [np.array_equal(old, new) for old, new in zip(before, trainer.model.weights, strict=True)]
+    backbone = next(layer for layer in trainer.model.layers if hasattr(layer, "layers"))
+    names = [layer.name for layer in backbone.layers]
+    kept = {id(w) for layer in backbone.layers[: names.index(last) + 1] for w in layer.weights}
+    learned = [not stays for stays, weight in zip(same, trainer.model.weights, strict=True) if id(weight) not in kept]
+    assert kept and all(s for s, weight in zip(same, trainer.model.weights, strict=True) if id(weight) in kept)
+    assert np.mean(learned) > 0.95  # a bias before BatchNorm may get no gradient
+    assert len(trainer.optimizer.variables) < len(free.optimizer.variables)
+
+
+def test_a_frozen_layer_that_does_not_exist():
+    with pytest.raises(ValueError, match="frozen: must be a layer of resnet18's backbone, such as .*; got 'stack9'"):
+        Trainer(Config("resnet18", weights=None, frozen="stack9"), np.ones(7))
 
 
 def test_a_batch_that_cannot_be_divided(monkeypatch):
