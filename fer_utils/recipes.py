@@ -82,20 +82,35 @@ _TEACHER = {"teacher": "xception", "views": 6}
 _LIGHT = {"epochs": 12, "learning_rate": 1e-3, "dropout": 0.3, "mixup": 0.0}
 _FINISH = {"epochs": 6, "side": 96, "learning_rate": 5e-4, "head_steps": 0, "average": True}
 
+# On from a distilled light network with labels alone, faces changed more strongly and mixed, as Xception did at 96 px.
+# Its first layers (`frozen`), which take the most time, stay.
+_ON = {
+    "side": 96,
+    "learning_rate": 6e-4,
+    "head_steps": 0,
+    "weight_decay": 0.03,
+    "ema": 0.999,
+    "translate": True,
+    "average": True,
+    "augmentation": {"rotation": 15.0, "shift": 0.1, "zoom": 0.15, "erasing": 0.4},
+}
+
 
 def _distilled(run: str, **changes: object) -> Config:
     """A light network at 72 px, taught by Xception unless the changes name another teacher."""
     return Config(run, **{**_LIGHT, **_VOTES, **_TEACHER, **changes})
 
 
-def _in_two_parts(name: str, finish: dict[str, object] | None = None, **changes: object) -> dict[str, Config]:
+def _in_two_parts(
+    name: str, finish: dict[str, object] | None = None, *, second: str | None = None, **changes: object
+) -> dict[str, Config]:
     """A light network distilled: first on fewer pixels, which is fast, then on more (model card; 72 and 96 by default).
 
-    `changes` hold for both parts, `finish` for the second alone.
+    `changes` hold for both parts, `finish` for the second alone, whose run is called `second` where more follows.
     """
     first = _distilled(f"{name}_first", **changes)
-    second = {**_FINISH, **(finish or {})}
-    return {first.run: first, name: dataclasses.replace(first, run=name, start=first.run, **second)}
+    end = dataclasses.replace(first, run=second or name, start=first.run, **{**_FINISH, **(finish or {})})
+    return {first.run: first, end.run: end}
 
 
 # Ways to counter the imbalance, compared on one small network with FER2013's own labels and equal work, some ten
@@ -131,8 +146,8 @@ RECIPES = {
     # The second part once more with aligned faces: the comparison before and after alignment (notebook 05).
     "xception_aligned": dataclasses.replace(_XCEPTION, run="xception_aligned", aligned=True),
     # At 96 px from its weights at 72 px. There it overfitted at last, which soft answers are against: those of all four
-    # networks together, the two large ones by their eight-bit copies, which answer twice as fast and are not shipped:
-    # python -m fer_utils.quantization xception resnet18
+    # networks together as they were then, the two large ones by their eight-bit copies, which answer twice as fast. Not
+    # shipped: python -m fer_utils.quantization xception resnet18, and python -m fer_utils.export with the two others.
     "xception_96_first": dataclasses.replace(
         _XCEPTION,
         run="xception_96_first",
@@ -142,7 +157,7 @@ RECIPES = {
         learning_rate=4e-4,
         votes=0.3,
         mixup=0.0,
-        teacher="xception_int8+resnet18_int8+efficientnet_b0+mobilenet_v3_large",
+        teacher="xception_int8+resnet18_int8+efficientnet_b0_second+mobilenet_v3_large_second",
         views=4,
     ),
     # And on from there without a teacher: what one network can still learn from labels alone, when faces are changed
@@ -162,24 +177,32 @@ RECIPES = {
         mixup_until=0.8,
         augmentation={"rotation": 20.0, "shift": 0.12, "zoom": 0.2, "erasing": 0.5},
     ),
-    **_in_two_parts("mobilenet_v3_large"),
+    **_in_two_parts("mobilenet_v3_large", second="mobilenet_v3_large_second"),
+    "mobilenet_v3_large": Config(
+        "mobilenet_v3_large", start="mobilenet_v3_large_second", frozen="expanded_conv_2_add", epochs=8, **_ON
+    ),
     # MobileNetV3-Large answers some six times as fast as Xception (notebook 07), and is nearly as often right; for the
-    # second part the two judge together, on views enough for six epochs that are mirrored in turn.
+    # second part the two judge together, on views enough for six epochs that are mirrored in turn. A teacher has to be
+    # exported: python -m fer_utils.export mobilenet_v3_large_second
     **_in_two_parts(
         "efficientnet_b0",
+        second="efficientnet_b0_second",
         epochs=10,
-        teacher="mobilenet_v3_large",
+        teacher="mobilenet_v3_large_second",
         views=5,
-        finish={"teacher": "xception+mobilenet_v3_large", "views": 3},
+        finish={"teacher": "xception+mobilenet_v3_large_second", "views": 3},
+    ),
+    "efficientnet_b0": Config(
+        "efficientnet_b0", start="efficientnet_b0_second", frozen="block2b_add", epochs=10, **_ON
     ),
     # Two light networks teach its first part, because so many views would take Xception hours.
     **_in_two_parts(
         "resnet18",
         epochs=8,
         learning_rate=7e-4,
-        teacher="mobilenet_v3_large+efficientnet_b0",
+        teacher="mobilenet_v3_large_second+efficientnet_b0_second",
         views=7,
-        finish={"teacher": "xception+mobilenet_v3_large", "views": 3},
+        finish={"teacher": "xception+mobilenet_v3_large_second", "views": 3},
     ),
     # The first part of MobileNetV3-Large without a teacher, and without the votes either.
     "mobilenet_v3_large_votes": Config("mobilenet_v3_large_votes", **_LIGHT, **_VOTES),

@@ -16,7 +16,7 @@ from tools.bench import environment, frames, goals, readme, results
 from tools.bench.contenders import CONTENDERS, FACE, HEAVY, Contender, find_contender, missing_model
 from tools.bench.frames import PERIOD, SCENES
 from tools.bench.process import Process, WorkerError
-from tools.bench.run import Plan, main, run, table
+from tools.bench.run import Plan, main, refresh, run, table
 
 SMALL = SCENES[0]
 PLAN = Plan({480: 2}, {480: 3}, starts=1, warm_up=1)
@@ -107,6 +107,22 @@ def test_who_does_not_start_is_told_with_the_reason_and_ends_nothing(done):
 def test_a_classifier_is_measured_without_a_detector(done):
     accuracy = {entry["name"]: entry["accuracy"] for entry in done[0]["contenders"]}
     assert 0 <= accuracy["ours-heavy"] <= 1 and accuracy["ours-detect"] is None
+
+
+@pytest.mark.skipif(not HAS_HEAVY, reason="needs models/xception.onnx")
+def test_accuracy_is_measured_anew_and_speeds_stay(done, drawn):
+    before = stored(an_entry("ours-heavy", 25, accuracy=0.123), an_entry("fer", 4, accuracy=0.5))
+    after = refresh(before, (drawn.images[:6], drawn.labels[:6]), contenders=OURS, say=lambda _: None)
+    ours, theirs = after["contenders"]
+    measured = {entry["name"]: entry["accuracy"] for entry in done[0]["contenders"]}
+    assert ours == before["contenders"][0] | {"accuracy": measured["ours-heavy"]} and theirs == before["contenders"][1]
+
+
+def test_accuracy_needs_the_data(monkeypatch, capsys):
+    monkeypatch.setenv("FER_DATA", "sample")
+    with pytest.raises(SystemExit):
+        main(["--accuracy"])
+    assert "--accuracy: needs FER2013" in capsys.readouterr().err
 
 
 def test_a_missing_model_is_named(monkeypatch, tmp_path):
