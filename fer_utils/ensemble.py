@@ -99,12 +99,12 @@ def _public(names: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
     return told, recorded[0].predictions["public_labels"].astype(int)
 
 
-def together(names: Sequence[str], *, ten_views: bool = False, shares: Sequence[float] | None = None) -> np.ndarray:
+def together(names: Sequence[str], *, augmented: bool = False, shares: Sequence[float] | None = None) -> np.ndarray:
     """Mean probabilities of recorded runs on PrivateTest, float32 [N, 7] in row order.
 
     Parameters
     ----------
-    ten_views : the mean over ten views of each face (`evaluation.record_views`) instead of one answer of each run.
+    augmented : the mean over twelve views of each face (`evaluation.record_views`) instead of one answer of each run.
     shares : each run's share in the mean, in the order of the names, their sum 1; default equal ones.
 
     Raises
@@ -116,7 +116,7 @@ def together(names: Sequence[str], *, ten_views: bool = False, shares: Sequence[
     shares = np.full(len(names), 1 / len(names)) if shares is None else np.asarray(shares, np.float64)
     if shares.shape != (len(names),) or (shares < 0).any() or not np.isclose(shares.sum(), 1):
         raise ValueError(f"shares: must be {len(names)} numbers of 0 or more with the sum 1; got {shares.tolist()}")
-    answers = evaluation.read_views if ten_views else lambda name: Run(name).predictions
+    answers = evaluation.read_views if augmented else lambda name: Run(name).predictions
     parts = [answers(run.name)["private"] for run in recorded]
     return np.tensordot(shares, np.asarray(parts, np.float64), 1).astype(np.float32)
 

@@ -1,6 +1,6 @@
 """What a shipped model does beyond one look at each test face; recorded once, because it takes minutes.
 
-    python -m fer_utils.evaluation views xception …         ten views of each face → models/<run>/views.npz
+    python -m fer_utils.evaluation views xception …         twelve views of each face → models/<run>/views.npz
     python -m fer_utils.evaluation robustness xception …    faces made worse → models/<run>/robustness.json
     python -m fer_utils.evaluation lime xception …          LIME over 40 faces a class → models/<run>/lime.npz
 
@@ -43,14 +43,15 @@ def _hash(path: Path) -> str:
 
 
 def record_views(name: str, fer: Fer) -> Path:
-    """Judge PrivateTest in ten views (`tta.predict`) with `models/<name>.onnx`; returns the file.
+    """Judge PrivateTest in twelve views (`tta.predict`) with `models/<name>.onnx`; returns the file.
 
     PublicTest is left out: it chose the views (`tta`), and would flatter them.
     """
     run = Run(name)
     with Classifier(name) as classifier:
-        private = shipping.faces_for(classifier.metadata, fer.where("PrivateTest"))
-        found = tta.predict([classifier.predict_faces], private)
+        private = fer.where("PrivateTest")
+        both = (shipping.faces_for(classifier.metadata, private, other=other) for other in (False, True))
+        found = tta.predict([classifier.predict_faces], *both)
         with paths.atomic(run.folder / VIEWS) as temporary:
             np.savez_compressed(temporary, private=found, model=np.array(_hash(classifier.path)))
     return run.folder / VIEWS

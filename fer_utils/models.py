@@ -42,6 +42,7 @@ NAMES = tuple(TITLES)
 
 # Keras sets MobileNetV3's momentum to .999 (its statistics never arrive in a short run); .97 follows within an epoch.
 BATCHNORM_MOMENTUM = 0.97
+LARGEST_SIDE = 224
 RESNET18 = dict(
     input_conv_filters=[64],
     input_conv_kernel_sizes=[7],
@@ -76,11 +77,11 @@ def check_side(side: int, name: str) -> None:
     """ValueError unless the backbone `name` can work on `side` × `side` pixels.
 
     Xception's smallest input is 71. The others reduce a picture to a 32nd; 48 px, all that a face in FER2013 has,
-    leave them 2 × 2 places to pool.
+    leave them 2 × 2 places to pool. All were pretrained on 224 px: more shows them nothing at a scale they know.
     """
     least = 71 if name == "xception" else 48
-    if not least <= side <= INPUT_SIZE:
-        raise ValueError(f"side: must lie in {least} … {INPUT_SIZE} pixels for {name}; got {side}")
+    if not least <= side <= LARGEST_SIDE:
+        raise ValueError(f"side: must lie in {least} … {LARGEST_SIDE} pixels for {name}; got {side}")
 
 
 def find_weights(name: str, source: str | Path | None = None) -> Path | None:
@@ -162,8 +163,9 @@ def build(
     weights : "auto" (`FER_WEIGHTS`, then ImageNet online, then random, said aloud), "imagenet" (online or an error),
         a file or folder of `.weights.h5`, or None (random).
     dropout : rate before the dense layer.
-    side : pixels at which the backbone works, 48–96 (Xception 71–96). Below 96 the network's first layer reduces its
-        input: 72 saves a third to a half of the work, and a face of 48 px loses no detail by it.
+    side : pixels at which the backbone works, 48–224 (Xception 71–224). The network's first layer brings its input
+        there. Below 96, 72 saves a third to a half of the work, and a face of 48 px loses no detail by it; above, the
+        same detail is spread over more places, nearer to the scale that pretraining saw.
     precision : None for Keras' own layers; "float32" or "bfloat16" for layers that train faster and multiply in that
         type (`mixed_layers`).
 
@@ -194,7 +196,7 @@ def build(
     image = keras.Input((None, None, 3), name="image")
     x = image
     if side != INPUT_SIZE:
-        x = keras.layers.Resizing(side, side, interpolation="bilinear", name="reduce")(x)
+        x = keras.layers.Resizing(side, side, interpolation="bilinear", name="resize")(x)
     if name == "xception":
         x = keras.layers.Rescaling(1 / 127.5, offset=-1.0, name="scale")(x)
     elif name != "efficientnet_b0":  # EfficientNet scales inside

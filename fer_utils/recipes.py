@@ -16,7 +16,7 @@ class Config:
 
     run: str  # folder name; starts with the backbone's name
     epochs: int = 13
-    side: int = 72  # pixels at which the backbone works; the network itself takes 96 and reduces them first
+    side: int = 72  # pixels at which the backbone works; the network itself takes 96 and resizes them first
     batch: int = 96
     learning_rate: float = 4e-4  # peak, AdamW
     head_learning_rate: float = 2e-3
@@ -192,8 +192,12 @@ RECIPES = {
         views=5,
         finish={"teacher": "xception+mobilenet_v3_large_second", "views": 3},
     ),
+    "efficientnet_b0_third": Config(
+        "efficientnet_b0_third", start="efficientnet_b0_second", frozen="block2b_add", epochs=10, **_ON
+    ),
+    # The same detail on more pixels, nearer to the scale at which ImageNet's pictures show things.
     "efficientnet_b0": Config(
-        "efficientnet_b0", start="efficientnet_b0_second", frozen="block2b_add", epochs=10, **_ON
+        "efficientnet_b0", start="efficientnet_b0_third", frozen="block2b_add", epochs=8, **{**_ON, "side": 128}
     ),
     # Two light networks teach its first part, because so many views would take Xception hours.
     **_in_two_parts(

@@ -14,7 +14,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from fer_utils import ensemble, evaluation, inference, metrics, models, paths, runs
+from fer_utils import ensemble, evaluation, inference, metrics, models, paths, runs, tta
 
 __all__ = ["DOCUMENTS", "filled", "main", "results_table", "shown_runs", "value"]
 
@@ -60,17 +60,17 @@ def _row(run: runs.Run) -> list[str]:
 
 
 def _together(shown: Sequence[runs.Run]) -> list[list[str]]:
-    """Rows of all shown networks' weighted mean, one view of a face and, where recorded, ten; none for a single one."""
+    """Rows of all shown networks' weighted mean, one view of a face and, where recorded, twelve; none for one."""
     if len(shown) < 2 or not all((run.folder / "predictions.npz").is_file() for run in shown):
         return []
     names, labels = [run.name for run in shown], shown[0].predictions["private_labels"].astype(int)
     known = all((run.folder / evaluation.VIEWS).is_file() for run in shown)
     parameters, work = (sum(run.metrics[key] for run in shown) for key in ("parameters", "mflops"))
     rows, shares = [], ensemble.shares(names)
-    for ten in (False, True)[: 1 + known]:
-        scores = metrics.summary(labels, ensemble.together(names, ten_views=ten, shares=shares))
-        costs = [f"{parameters / 1e6:.1f} M", f"{work * (10 if ten else 1):,.0f}", "–"]
-        views = ", ten views of each face (test-time augmentation)" if ten else ""
+    for augmented in (False, True)[: 1 + known]:
+        scores = metrics.summary(labels, ensemble.together(names, augmented=augmented, shares=shares))
+        costs = [f"{parameters / 1e6:.1f} M", f"{work * (tta.COUNT if augmented else 1):,.0f}", "–"]
+        views = ", twelve views of each face (test-time augmentation)" if augmented else ""
         rows.append([f"Weighted mean of the {len(shown)} below{views}", *_scores(scores), "–", *costs])
     return rows
 

@@ -31,9 +31,12 @@ WHOLE_FRAMES = "none, whole frames"
 UNLISTED = (MANIFEST, "README.md")
 
 
-def faces_for(metadata: dict[str, str], fer: Fer) -> np.ndarray:
-    """uint8 [N, 48, 48]: the faces of `fer` as a model (its file's metadata) wants them, aligned or as they are."""
-    if metadata.get("alignment", WHOLE_FRAMES) == WHOLE_FRAMES:
+def faces_for(metadata: dict[str, str], fer: Fer, *, other: bool = False) -> np.ndarray:
+    """uint8 [N, 48, 48]: the faces of `fer` as a model (its file's metadata) wants them, aligned or as they are.
+
+    `other` : the one of the two that it does not want.
+    """
+    if (metadata.get("alignment", WHOLE_FRAMES) == WHOLE_FRAMES) != other:
         return fer.images
     from fer_utils import faces
 

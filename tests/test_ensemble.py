@@ -89,13 +89,13 @@ def test_runs_are_averaged(recorded):
     assert weighted == pytest.approx(0.7 * private[0] + 0.2 * private[1] + 0.1 * private[2], abs=1e-6)
 
 
-def test_ten_views_are_averaged_where_they_are_recorded(recorded):
+def test_the_views_are_averaged_where_they_are_recorded(recorded):
     name = recorded[0]
     with pytest.raises(FileNotFoundError, match="evaluation views xception"):
-        ensemble.together([name], ten_views=True)
-    ten = np.full((300, 7), 1 / 7, np.float32)
-    np.savez(runs.Run(name).folder / evaluation.VIEWS, private=ten, model="")
-    assert ensemble.together([name], ten_views=True) == pytest.approx(ten)
+        ensemble.together([name], augmented=True)
+    mean = np.full((300, 7), 1 / 7, np.float32)
+    np.savez(runs.Run(name).folder / evaluation.VIEWS, private=mean, model="")
+    assert ensemble.together([name], augmented=True) == pytest.approx(mean)
 
 
 @pytest.mark.parametrize("shares", [[0.5, 0.5], [0.5, 0.6, -0.1], [0.5, 0.3, 0.1]])

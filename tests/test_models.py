@@ -22,17 +22,19 @@ def test_build(name, millions, multiplies):
     assert np.asarray(models.with_probabilities(model)(FACES)).sum(1) == pytest.approx(1, abs=1e-5)
 
 
-def test_a_smaller_side_is_less_work_for_the_same_input():
-    whole, small = (models.build("mobilenet_v3_large", weights=None, side=side) for side in (96, 72))
-    assert np.asarray(small(FACES)).shape == (2, 7) and models.mflops(small) < 0.7 * models.mflops(whole)
-    reduced = np.asarray(keras.ops.image.resize(FACES, (72, 72), interpolation="bilinear"))
-    assert np.allclose(small.get_layer("reduce")(FACES), reduced)
-    assert small.layers[2](reduced).shape == (2, 72, 72, 3)  # Rescaling follows
+@pytest.mark.parametrize("side, low, high", [(72, 0.4, 0.7), (128, 1.6, 2.0)])
+def test_another_side_is_less_or_more_work_for_the_same_input(side, low, high):
+    usual, other = (models.build("mobilenet_v3_large", weights=None, side=pixels) for pixels in (96, side))
+    assert np.asarray(other(FACES)).shape == (2, 7)
+    assert low < models.mflops(other) / models.mflops(usual) < high
+    resized = np.asarray(keras.ops.image.resize(FACES, (side, side), interpolation="bilinear"))
+    assert np.allclose(other.get_layer("resize")(FACES), resized)
+    assert other.layers[2](resized).shape == (2, side, side, 3)  # Rescaling follows
 
 
 @pytest.mark.parametrize("name, sides, words", [
-    ("mobilenet_v3_large", (47, 97), "side: must lie in 48 … 96 pixels for mobilenet_v3_large"),
-    ("xception", (70, 97), "side: must lie in 71 … 96 pixels for xception"),
+    ("mobilenet_v3_large", (47, 225), "side: must lie in 48 … 224 pixels for mobilenet_v3_large"),
+    ("xception", (70, 225), "side: must lie in 71 … 224 pixels for xception"),
 ])
 def test_a_side_that_the_backbone_cannot_work_on(name, sides, words):
     for side in sides:
