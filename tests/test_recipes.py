@@ -11,7 +11,7 @@ from fer_utils.recipes import BALANCING, RECIPES, Config
 
 @pytest.mark.parametrize("changes, words", [
     ({"run": "vgg"}, "must start with"), ({"epochs": 0}, "at least 1"), ({"side": 64}, "side: must lie in 71"),
-    ({"side": 128}, "side: must lie in 71"), ({"augmentation": {"blur": 1}}, "among"),
+    ({"side": 225}, "must lie in 71 … 224"), ({"augmentation": {"blur": 1}}, "among"),
     ({"teacher": "xception"}, "mixup 0"), ({"teacher": "xception", "mixup": 0, "loss": "focal"}, "loss focal"),
     ({"teacher": "xception+xception_aligned", "mixup": 0}, "must know the faces that its student sees"),
     ({"teacher": "xception", "mixup": 0, "aligned": True}, "got xception with aligned True"),
