@@ -181,7 +181,7 @@ RECIPES = {
     "mobilenet_v3_large": Config(
         "mobilenet_v3_large", start="mobilenet_v3_large_second", frozen="expanded_conv_2_add", epochs=8, **_ON
     ),
-    # MobileNetV3-Large answers some six times as fast as Xception (notebook 07), and is nearly as often right; for the
+    # MobileNetV3-Large answers several times as fast as Xception (notebook 07), and is nearly as often right; for the
     # second part the two judge together, on views enough for six epochs that are mirrored in turn. A teacher has to be
     # exported: python -m fer_utils.export mobilenet_v3_large_second
     **_in_two_parts(
