@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from fer_utils.data import Fer
     from fer_utils.recipes import Config
 
-__all__ = ["Batch", "batches", "prefetch", "steps", "training_set"]
+__all__ = ["Batch", "batches", "prefetch", "shown", "steps", "training_set"]
 
 
 class Batch(NamedTuple):
@@ -41,6 +41,15 @@ def training_set(config: Config, fer: Fer) -> tuple[np.ndarray, np.ndarray]:
         chosen = sampling.resample(fer.labels[rows], config.sampling, target=config.sampling_target, seed=config.seed)
         return fer.images[rows[chosen]], targets[chosen]
     return fer.images[rows], targets
+
+
+def shown(config: Config, images: np.ndarray, others: np.ndarray, epoch: int) -> np.ndarray:
+    """The pictures uint8 [N, 48, 48] that an epoch shows: of a share `config.other` of the faces, `others`.
+
+    Every epoch draws its own share, and the same epoch always draws the same one.
+    """
+    rng = np.random.default_rng([config.seed, epoch, 1])  # not the numbers that `batches` draws
+    return np.where(rng.random(len(images))[:, None, None] < config.other, others, images)
 
 
 def steps(config: Config, rows: int) -> int:

@@ -14,7 +14,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from fer_utils import ensemble, evaluation, inference, metrics, models, paths, runs, tta
+from fer_utils import before_after, ensemble, evaluation, inference, metrics, models, paths, runs, tta
 
 __all__ = ["DOCUMENTS", "filled", "main", "results_table", "shown_runs", "value"]
 
@@ -32,13 +32,11 @@ def _percent(share: float) -> str:
 
 
 def shown_runs() -> list[runs.Run]:
-    """The recorded runs that the table shows, best first: each backbone, its run on aligned faces, and whatever is
-    shipped as ONNX. Experiments on one backbone stay in their notebook."""
-    shipped = set(inference.available())
-    names = [
-        name for name in runs.recorded()
-        if name in shipped or name in models.NAMES or name.removesuffix("_aligned") in models.NAMES
-    ]
+    """The recorded runs that the table shows, best first: each backbone, its partner on aligned faces, and whatever is
+    shipped as ONNX. Experiments on one backbone stay in their notebook, and so does an aligned run whose partner is
+    one of them: beside the backbone's last part it would look as if alignment had cost what that part gained."""
+    shipped, partners = set(inference.available()), {after: before for before, after in before_after.PAIRS.values()}
+    names = [name for name in runs.recorded() if name in shipped or partners.get(name, name) in models.NAMES]
     return sorted((runs.Run(name) for name in names), key=lambda run: -run.metrics["private"]["accuracy"])
 
 

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from fer_utils import calibration, metrics, models, paths, preprocess
-from fer_utils.batches import training_set
+from fer_utils.batches import shown, training_set
 from fer_utils.checkpoint import Checkpoint
 from fer_utils.recipes import RECIPES, Config
 from fer_utils.runs import Run, write_run
@@ -45,9 +45,9 @@ def predict(model: keras.Model, images: np.ndarray, *, batch: int = 128) -> np.n
     return np.concatenate(parts)
 
 
-def _pixels(config: Config, fer: Fer) -> Fer:
+def _pixels(fer: Fer, *, aligned: bool) -> Fer:
     """Whole frames, or aligned faces with the whole frame where no face was found."""
-    if not config.aligned:
+    if not aligned:
         return fer
     from fer_utils import faces
 
@@ -99,7 +99,8 @@ def train(
     -------
     `models/<run>/` with config.json, history.csv, predictions.npz, metrics.json and model.weights.h5 (float16).
     """
-    fer = _pixels(config, fer)
+    others = training_set(config, _pixels(fer, aligned=not config.aligned))[0] if config.other else None
+    fer = _pixels(fer, aligned=config.aligned)
     images, targets = training_set(config, fer)
     public, private = fer.where("PublicTest"), fer.where("PrivateTest")
     trainer = Trainer(config, np.maximum(1, targets.sum(0)), strategy)
@@ -111,7 +112,8 @@ def train(
     if not done and config.head_steps:
         say(trainer.train_head(images, targets))
     for epoch in range(done, config.epochs):
-        row = {"epoch": epoch + 1, **trainer.train_epoch(images, targets, epoch, say)}
+        faces = images if others is None else shown(config, images, others, epoch)
+        row = {"epoch": epoch + 1, **trainer.train_epoch(faces, targets, epoch, say)}
         if not trainer.chief:
             continue
         scores = metrics.summary(public.labels, metrics.softmax(predict(trainer.twin, public.images)))

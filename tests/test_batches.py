@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from fer_utils import data, losses
-from fer_utils.batches import batches, prefetch, steps, training_set
+from fer_utils.batches import batches, prefetch, shown, steps, training_set
 from fer_utils.recipes import Config
 
 
@@ -18,23 +18,34 @@ def test_an_epochs_batches_are_the_same_whenever_it_is_asked_for(drawn):
     assert not np.array_equal(first[0][0], other[0][0])
 
 
-@pytest.mark.parametrize("epoch_rows, shown", [(None, 40), (16, 16), (100, 96)])
-def test_an_epoch_can_have_a_size_of_its_own(drawn, epoch_rows, shown):
+@pytest.mark.parametrize("epoch_rows, wanted", [(None, 40), (16, 16), (100, 96)])
+def test_an_epoch_can_have_a_size_of_its_own(drawn, epoch_rows, wanted):
     """A small training set is gone through as often as it takes, each row equally often up to one."""
     config = Config("xception", batch=8, mixup=0.0, epoch_rows=epoch_rows)
     images, targets = drawn.images[:40], np.eye(40, dtype=np.float32)  # a target of its own for each row
     found = list(batches(config, images, targets, 0))
-    assert len(found) == steps(config, 40) == shown // 8
+    assert len(found) == steps(config, 40) == wanted // 8
     times = np.concatenate([batch.targets for batch in found]).sum(0)
-    assert times.sum() == shown and times.max() - times.min() <= 1
+    assert times.sum() == wanted and times.max() - times.min() <= 1
 
 
 @pytest.mark.parametrize("until, mixed", [(0.0, [False] * 4), (0.5, [True, True, False, False]), (1.0, [True] * 4)])
 def test_mixup_ends_with_its_share_of_the_epochs(drawn, until, mixed):
     config = Config("xception", epochs=4, batch=8, mixup=1.0, mixup_until=until)
     images, targets = drawn.images[:8], np.eye(8, dtype=np.float32)
-    shown = [next(batches(config, images, targets, epoch)).targets for epoch in range(4)]
-    assert [bool((told.max(1) < 1).any()) for told in shown] == mixed
+    given = [next(batches(config, images, targets, epoch)).targets for epoch in range(4)]
+    assert [bool((told.max(1) < 1).any()) for told in given] == mixed
+
+
+@pytest.mark.parametrize("share", [0.0, 0.25, 1.0])
+def test_an_epoch_shows_its_own_share_of_faces_the_other_way(share):
+    config = Config("xception", other=share)
+    images, others = np.zeros((2000, 2, 2), np.uint8), np.ones((2000, 2, 2), np.uint8)
+    first, again, second = (shown(config, images, others, epoch) for epoch in (0, 0, 1))
+    assert np.array_equal(first, again) and first.dtype == np.uint8
+    assert (first.reshape(2000, -1) == first[:, :1, 0]).all()  # a face is shown one way or the other, as a whole
+    assert first.mean() == pytest.approx(share, abs=0.04)  # four standard deviations
+    assert np.array_equal(first, second) == (share in (0, 1))
 
 
 def test_leaked_rows_are_not_trained_on(drawn):

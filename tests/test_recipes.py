@@ -15,6 +15,7 @@ from fer_utils.recipes import BALANCING, RECIPES, Config
     ({"teacher": "xception"}, "mixup 0"), ({"teacher": "xception", "mixup": 0, "loss": "focal"}, "loss focal"),
     ({"teacher": "xception+xception_aligned", "mixup": 0}, "must know the faces that its student sees"),
     ({"teacher": "xception", "mixup": 0, "aligned": True}, "got xception with aligned True"),
+    ({"other": 1.5}, "other: must lie"), ({"teacher": "xception", "mixup": 0, "other": 0.5}, "be 0 with a teacher"),
     ({"distillation": 1.5}, "distillation"), ({"views": 0}, "views"), ({"average": True}, "needs a run to start from"),
     ({"epoch_rows": 95}, "at least one batch"), ({"mixup_until": 1.5}, "mixup_until: must lie"),
 ])
