@@ -82,3 +82,28 @@ def test_the_mixture_that_suits_publictest_best_is_taken():
     end = network(right)
     found = _average(network(wrong), end, fer)
     assert min(found, key=found.get) == 0.0 and end.layers[-1].get_weights()[0] == pytest.approx(right)
+
+
+@pytest.mark.parametrize("aligned", [False, True])
+def test_an_epoch_shows_both_pictures_of_the_training_faces(aligned, drawn, tmp_path, monkeypatch):
+    from fer_utils import faces, training
+    from fer_utils.batches import training_set
+
+    class Enough(Exception):
+        pass
+
+    def stop(self, images, targets, epoch, say):
+        seen.append(images)
+        raise Enough
+
+    seen = []
+    monkeypatch.setattr(training.Trainer, "train_epoch", stop)
+    monkeypatch.setattr(faces, "load_landmarks", lambda fer: None)
+    monkeypatch.setattr(faces, "align_all", lambda images, found: (255 - images, None))  # told from the whole frame
+    config = training.Config("mobilenet_v3_large", **SMALL | {"head_steps": 0}, other=0.25, aligned=aligned)
+    with pytest.raises(Enough):
+        training.train(config, drawn, folder=tmp_path, verbose=False)
+    whole, _ = training_set(config, drawn)
+    is_whole = (seen[0] == whole).all((1, 2))
+    assert np.array_equal(seen[0][~is_whole], 255 - whole[~is_whole])
+    assert (is_whole if aligned else ~is_whole).mean() == pytest.approx(0.25, abs=0.11)  # four standard deviations
