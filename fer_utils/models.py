@@ -77,8 +77,8 @@ def check_side(side: int, name: str) -> None:
     """ValueError unless the backbone `name` can work on `side` × `side` pixels.
 
     Xception's smallest input is 71. The others reduce a picture to a 32nd; 48 px, all that a face in FER2013 has,
-    leave them 2 × 2 places to pool. ImageNet networks learn at 224 px (Xception at
-    299): beyond that a face would come at a scale that none but Xception knows.
+    leave them 2 × 2 places to pool. ImageNet networks learn at 224 px (Xception at 299): beyond that a face would come
+    at a scale that none but Xception knows.
     """
     least = 71 if name == "xception" else 48
     if not least <= side <= LARGEST_SIDE:

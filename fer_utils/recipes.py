@@ -184,7 +184,7 @@ RECIPES = {
         views=4,
     ),
     "xception_96": _XCEPTION_96,
-    # Tried and not shipped (model card): on from there, half of the faces of an epoch aligned, the lower half left.
+    # Tried and not shipped (model card): on from there, half of an epoch's faces aligned, the first layers left.
     "xception_96_both": dataclasses.replace(
         _XCEPTION_96,
         run="xception_96_both",

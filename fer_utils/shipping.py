@@ -131,9 +131,16 @@ def update_manifest(folder: str | Path | None = None, *, facts: dict[str, dict[s
 
 
 def listed(folder: Path) -> dict[str, Path]:
-    """The files of a folder that a manifest lists: name relative to the folder → path."""
+    """The files of a folder that a manifest lists: name relative to the folder → path.
+
+    Weights of a run without an ONNX file are not shipped (.gitignore), and a list that names them fails elsewhere.
+    """
     found = {path.relative_to(folder).as_posix(): path for path in folder.rglob("*") if path.is_file()}
-    return {key: path for key, path in found.items() if path.name not in UNLISTED and "/." not in f"/{key}"}
+    return {
+        key: path for key, path in found.items()
+        if path.name not in UNLISTED and "/." not in f"/{key}"
+        and (path.name != "model.weights.h5" or path.parent.with_suffix(".onnx").is_file())
+    }
 
 
 def _entry(path: Path, old: dict[str, Any], facts: dict[str, Any]) -> dict[str, Any]:

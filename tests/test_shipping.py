@@ -91,3 +91,12 @@ def test_everything_in_models_is_listed_as_it_is() -> None:
     shipped = set(shipping.listed(paths.MODELS))
     assert shipped == set(before), "run python -m fer_utils.export"
     assert sum(entry["bytes"] for entry in before.values()) <= 200e6
+
+
+def test_weights_that_no_onnx_file_goes_with_are_not_listed(tmp_path: Path) -> None:
+    for name in ("resnet18/model.weights.h5", "resnet18_tried/model.weights.h5", "resnet18_tried/metrics.json"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_bytes(b"0")
+    (tmp_path / "resnet18.onnx").write_bytes(b"0")
+    wanted = {"resnet18.onnx", "resnet18/model.weights.h5", "resnet18_tried/metrics.json"}
+    assert set(shipping.listed(tmp_path)) == wanted
