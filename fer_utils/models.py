@@ -14,7 +14,10 @@ from fer_utils import mixed_layers, paths
 from fer_utils.preprocess import INPUT_SIZE
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     import keras
+    import numpy as np
 
 __all__ = [
     "NAMES",
@@ -28,6 +31,7 @@ __all__ = [
     "freeze",
     "load",
     "mflops",
+    "take_statistics",
     "title",
     "with_probabilities",
 ]
@@ -225,6 +229,30 @@ def freeze(model: keras.Model, last: str) -> None:
         raise ValueError(f"frozen: must be a layer of {model.name}'s backbone, such as {names[-1]}; got {last!r}")
     for layer in layers[: names.index(last) + 1]:
         layer.trainable = False
+
+
+def take_statistics(model: keras.Model, inputs: Iterable[np.ndarray]) -> None:
+    """Replace BatchNorm's statistics by the means over `inputs`, in place; no other weight changes.
+
+    A network that works at another size than before meets maps whose means and variances differ, and layers that
+    `freeze` keeps would never learn of it.
+
+    Parameters
+    ----------
+    inputs : batches as `model` takes them; each counts by its number of rows.
+    """
+    import keras
+
+    layers = [layer for layer in model._flatten_layers() if isinstance(layer, keras.layers.BatchNormalization)]
+    momenta = [layer.momentum for layer in layers]
+    seen = 0
+    for batch in inputs:
+        for layer in layers:
+            layer.momentum = seen / (seen + len(batch))
+        model(batch, training=True)
+        seen += len(batch)
+    for layer, momentum in zip(layers, momenta, strict=True):
+        layer.momentum = momentum
 
 
 def with_probabilities(model: keras.Model) -> keras.Model:

@@ -36,6 +36,7 @@ class Config:
     weights: str | None = "auto"
     start: str | None = None  # a recorded run to go on from; `weights` is not used then
     frozen: str | None = None  # layer of the backbone up to which, itself included, every layer stays as it starts
+    statistics: int = 0  # training faces on which BatchNorm's statistics are taken anew first, for another side
     average: bool = False  # with `start`: mix the weights of start and end, in the share that suits PublicTest best
     sampling: str | None = None  # under, over, hybrid (fer_utils.sampling)
     sampling_target: int | None = None
@@ -60,6 +61,8 @@ class Config:
             raise ValueError(f"epoch_rows: must be at least one batch ({self.batch}); got {self.epoch_rows}")
         if not 0 <= self.mixup_until <= 1:
             raise ValueError(f"mixup_until: must lie in [0, 1]; got {self.mixup_until}")
+        if self.statistics < 0:
+            raise ValueError(f"statistics: must be a number of faces, 0 for none; got {self.statistics}")
         if self.average and not self.start:
             raise ValueError("average: needs a run to start from; got start None")
         if not 0 <= self.other <= 1 or (self.other and self.teacher):
@@ -193,6 +196,18 @@ RECIPES = {
         learning_rate=4e-4,
         frozen="block9_sepconv1_act",
         other=0.5,
+    ),
+    # On from `xception_96` at 128 px, whose maps keep the same detail apart for longer; its first half only meets new
+    # statistics there (model card).
+    "xception_128": dataclasses.replace(
+        _XCEPTION_96,
+        run="xception_128",
+        start="xception_96",
+        epochs=5,
+        side=128,
+        frozen="block9_sepconv1_act",
+        statistics=2560,
+        seed=2014,  # other turns and shifts of the faces than the first epochs of its start have shown
     ),
     **_in_two_parts("mobilenet_v3_large", second="mobilenet_v3_large_second"),
     "mobilenet_v3_large": Config(

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from fer_utils import losses, mixed_layers, models
+from fer_utils import losses, mixed_layers, models, preprocess
 from fer_utils.batches import Batch, batches, prefetch, steps
 
 if TYPE_CHECKING:
@@ -186,6 +186,18 @@ class Trainer:
 
         agreed = tf.function(lambda number: self.strategy.run(replica, args=(number,)))(tf.constant(float(done)))
         return int(self.strategy.experimental_local_results(agreed)[0])
+
+    def take_statistics(self, images: np.ndarray) -> str:
+        """BatchNorm's statistics anew, on `config.statistics` of the faces uint8 [N, 48, 48]. Returns a line about it.
+
+        On the twin, whose layers are Keras' own and none of which `frozen` stops from following.
+        """
+        count = min(self.config.statistics, len(images))
+        rows = np.random.default_rng(self.config.seed).permutation(len(images))[:count]
+        parts = np.array_split(rows, max(1, count // self.config.batch))
+        models.take_statistics(self.twin, (preprocess.to_inputs(images[part]) for part in parts))
+        self.model.set_weights(self.twin.get_weights())
+        return f"BatchNorm's statistics taken anew on {count} training faces"
 
     def train_head(self, images: np.ndarray, targets: np.ndarray) -> str:
         """Stage one: the backbone is frozen and in inference mode. Returns what came of it, in words."""

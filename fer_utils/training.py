@@ -109,6 +109,8 @@ def train(
     history, best = saved.load(trainer) if trainer.chief else ([], None)
     done = trainer.follow_chief(len(history))
     say = functools.partial(print, flush=True) if verbose and trainer.chief else lambda text: None
+    if not done and config.statistics:
+        say(trainer.take_statistics(images))
     if not done and config.head_steps:
         say(trainer.train_head(images, targets))
     for epoch in range(done, config.epochs):

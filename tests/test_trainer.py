@@ -9,7 +9,7 @@ import sys
 import numpy as np
 import pytest
 
-from fer_utils import models, paths, runs
+from fer_utils import models, paths, preprocess, runs
 from fer_utils.batches import Batch
 from fer_utils.recipes import Config
 from fer_utils.trainer import Trainer, rate
@@ -85,6 +85,28 @@ def test_frozen_layers_stay_and_the_others_learn(name, last, side):
     assert kept and all(s for s, weight in zip(same, trainer.model.weights, strict=True) if id(weight) in kept)
     assert np.mean(learned) > 0.95  # a bias before BatchNorm may get no gradient
     assert len(trainer.model.trainable_variables) < len(trainer.twin.trainable_variables)
+
+
+def test_statistics_are_those_of_the_faces_even_in_frozen_layers():
+    import keras
+
+    config = Config("mobilenet_v3_large", batch=8, side=64, frozen="expanded_conv_project", statistics=24, weights=None)
+    trainer = Trainer(config, np.ones(7))
+    before = [np.asarray(weight) for weight in trainer.model.weights]
+    momenta = {layer.momentum for layer in trainer.twin._flatten_layers() if hasattr(layer, "moving_mean")}
+    images = np.random.default_rng(4).integers(0, 256, (24, 48, 48)).astype(np.uint8)
+    assert "24 training faces" in trainer.take_statistics(images)
+    after = {w.path: (np.asarray(w), old) for w, old in zip(trainer.model.weights, before, strict=True)}
+    moved = {path for path, (new, old) in after.items() if not np.array_equal(new, old)}
+    assert {path.split("/")[-1] for path in moved} - {"seed_generator_state"} == {"moving_mean", "moving_variance"}
+    assert all(np.array_equal(a, b) for a, b in zip(trainer.model.weights, trainer.twin.weights, strict=True))
+    assert {layer.momentum for layer in trainer.twin._flatten_layers() if hasattr(layer, "moving_mean")} == momenta
+    backbone = next(layer for layer in trainer.twin.layers if hasattr(layer, "layers"))
+    first = next(layer for layer in backbone.layers if hasattr(layer, "moving_mean"))
+    scaled = keras.Sequential(trainer.twin.layers[1 : trainer.twin.layers.index(backbone)])
+    maps = keras.Model(backbone.input, first.input)(scaled(preprocess.to_inputs(images)))
+    assert np.asarray(first.moving_mean) == pytest.approx(np.asarray(maps).mean((0, 1, 2)), abs=1e-4)
+    assert np.asarray(first.moving_variance) == pytest.approx(np.asarray(maps).var((0, 1, 2)), rel=0.1, abs=1e-4)
 
 
 def test_a_frozen_layer_that_does_not_exist():

@@ -85,7 +85,7 @@ def test_the_mixture_that_suits_publictest_best_is_taken():
 
 
 @pytest.mark.parametrize("aligned", [False, True])
-def test_an_epoch_shows_both_pictures_of_the_training_faces(aligned, drawn, tmp_path, monkeypatch):
+def test_an_epoch_shows_both_pictures_of_the_training_faces(aligned, drawn, tmp_path, monkeypatch, capsys):
     from fer_utils import faces, training
     from fer_utils.batches import training_set
 
@@ -100,9 +100,11 @@ def test_an_epoch_shows_both_pictures_of_the_training_faces(aligned, drawn, tmp_
     monkeypatch.setattr(training.Trainer, "train_epoch", stop)
     monkeypatch.setattr(faces, "load_landmarks", lambda fer: None)
     monkeypatch.setattr(faces, "align_all", lambda images, found: (255 - images, None))  # told from the whole frame
-    config = training.Config("mobilenet_v3_large", **SMALL | {"head_steps": 0}, other=0.25, aligned=aligned)
+    changes = SMALL | {"head_steps": 0, "statistics": 16}
+    config = training.Config("mobilenet_v3_large", **changes, other=0.25, aligned=aligned)
     with pytest.raises(Enough):
-        training.train(config, drawn, folder=tmp_path, verbose=False)
+        training.train(config, drawn, folder=tmp_path)
+    assert "statistics taken anew on 16 training faces" in capsys.readouterr().out
     whole, _ = training_set(config, drawn)
     is_whole = (seen[0] == whole).all((1, 2))
     assert np.array_equal(seen[0][~is_whole], 255 - whole[~is_whole])
