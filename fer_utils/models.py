@@ -262,10 +262,11 @@ def with_probabilities(model: keras.Model) -> keras.Model:
     return keras.Model(model.input, keras.layers.Softmax(name="probabilities")(model.output), name=model.name)
 
 
-def load(run: str) -> keras.Model:
+def load(run: str, *, side: int | None = None) -> keras.Model:
     """A recorded run's network with its trained weights from `models/<run>/model.weights.h5` (float16 on disk).
 
-    Returns the network as `build` does (logits). Raises FileNotFoundError when the run has no weights.
+    It works at `side` pixels, or at those that it was trained at. Returns the network as `build` does (logits). Raises
+    FileNotFoundError when the run has no weights.
     """
     import json
 
@@ -278,7 +279,7 @@ def load(run: str) -> keras.Model:
             f"run: {path} does not exist; train it with `python -m fer_utils.training {run}`, or choose another run"
         )
     config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
-    model = build(base_name(run), weights=None, dropout=config["dropout"], side=config["side"])
+    model = build(base_name(run), weights=None, dropout=config["dropout"], side=side or config["side"])
     read_weights(model, path)
     return model
 

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from fer_utils.recipes import Config
 
-__all__ = ["Trainer", "rate"]
+__all__ = ["Trainer", "adapt_statistics", "rate"]
 
 
 def rate(config: Config, step: int, total: int, per_epoch: int) -> float:
@@ -31,6 +31,18 @@ def rate(config: Config, step: int, total: int, per_epoch: int) -> float:
     if step < warmup:
         return config.learning_rate * (step + 1) / warmup
     return config.learning_rate * 0.5 * (1 + np.cos(np.pi * (step - warmup) / max(1, total - warmup)))
+
+
+def adapt_statistics(config: Config, network: keras.Model, images: np.ndarray) -> int:
+    """Take `network`'s BatchNorm statistics anew, in place, on `config.statistics` of the faces uint8 [N, 48, 48].
+
+    Returns the number of faces. The same configuration always takes the same ones.
+    """
+    count = min(config.statistics, len(images))
+    rows = np.random.default_rng(config.seed).permutation(len(images))[:count]
+    parts = np.array_split(rows, max(1, count // config.batch))
+    models.take_statistics(network, (preprocess.to_inputs(images[part]) for part in parts))
+    return count
 
 
 class Trainer:
@@ -188,14 +200,11 @@ class Trainer:
         return int(self.strategy.experimental_local_results(agreed)[0])
 
     def take_statistics(self, images: np.ndarray) -> str:
-        """BatchNorm's statistics anew, on `config.statistics` of the faces uint8 [N, 48, 48]. Returns a line about it.
+        """BatchNorm's statistics anew (`adapt_statistics`). Returns a line about it.
 
         On the twin, whose layers are Keras' own and none of which `frozen` stops from following.
         """
-        count = min(self.config.statistics, len(images))
-        rows = np.random.default_rng(self.config.seed).permutation(len(images))[:count]
-        parts = np.array_split(rows, max(1, count // self.config.batch))
-        models.take_statistics(self.twin, (preprocess.to_inputs(images[part]) for part in parts))
+        count = adapt_statistics(self.config, self.twin, images)
         self.model.set_weights(self.twin.get_weights())
         return f"BatchNorm's statistics taken anew on {count} training faces"
 

@@ -23,7 +23,7 @@ from fer_utils.batches import shown, training_set
 from fer_utils.checkpoint import Checkpoint
 from fer_utils.recipes import RECIPES, Config
 from fer_utils.runs import Run, write_run
-from fer_utils.trainer import Trainer
+from fer_utils.trainer import Trainer, adapt_statistics
 
 if TYPE_CHECKING:
     import keras
@@ -52,6 +52,14 @@ def _pixels(fer: Fer, *, aligned: bool) -> Fer:
     from fer_utils import faces
 
     return dataclasses.replace(fer, images=faces.align_all(fer.images, faces.load_landmarks(fer))[0])
+
+
+def _start(config: Config, images: np.ndarray) -> keras.Model:
+    """The network that `config` goes on from, as it was when the first epoch began."""
+    network = models.load(config.start, side=config.side)
+    if config.statistics:
+        adapt_statistics(config, network, images)
+    return network
 
 
 def _average(start: keras.Model, end: keras.Model, public: Fer) -> dict[float, float]:
@@ -133,7 +141,7 @@ def train(
     if not trainer.chief:
         return (folder or paths.models_dir()) / config.run
     saved.load_best(trainer.twin)
-    shares = _average(models.load(config.start), trainer.twin, public) if config.average else {}
+    shares = _average(_start(config, images), trainer.twin, public) if config.average else {}
     chosen = calibration.choose(public.labels, predict(trainer.twin, public.images))
     calibration.fold(chosen, trainer.twin)
     logits = {

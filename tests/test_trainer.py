@@ -1,5 +1,6 @@
 """The network in training, on one machine and on two."""
 
+import dataclasses
 import json
 import os
 import socket
@@ -107,6 +108,25 @@ def test_statistics_are_those_of_the_faces_even_in_frozen_layers():
     maps = keras.Model(backbone.input, first.input)(scaled(preprocess.to_inputs(images)))
     assert np.asarray(first.moving_mean) == pytest.approx(np.asarray(maps).mean((0, 1, 2)), abs=1e-4)
     assert np.asarray(first.moving_variance) == pytest.approx(np.asarray(maps).var((0, 1, 2)), rel=0.1, abs=1e-4)
+
+
+def test_the_start_that_is_mixed_in_has_the_statistics_that_the_run_began_with(tmp_path, monkeypatch):
+    from fer_utils.training import _start
+
+    monkeypatch.setenv("FER_MODELS", str(tmp_path))
+    logits, labels = dict.fromkeys(("public", "private"), np.zeros((7, 7))), np.arange(7)
+    first = models.build("resnet18", weights=None, side=48, seed=5)
+    runs.write_run(Config("resnet18_first", side=48), [{"epoch": 1}], logits, {"public": labels, "private": labels},
+                   {"parameters": 1, "mflops": 1}, first)
+    config = Config("resnet18", side=72, batch=8, start="resnet18_first", average=True, statistics=16)
+    images = np.random.default_rng(6).integers(0, 256, (20, 48, 48)).astype(np.uint8)
+    trainer = Trainer(config, np.ones(7))
+    trainer.take_statistics(images)
+    start = _start(config, images)
+    assert all(np.array_equal(a, b) for a, b in zip(start.get_weights(), trainer.twin.get_weights(), strict=True))
+    assert start.get_layer("resize").height == 72
+    as_stored = _start(dataclasses.replace(config, statistics=0), images).get_weights()
+    assert any(not np.array_equal(a, b) for a, b in zip(start.get_weights(), as_stored, strict=True))
 
 
 def test_a_frozen_layer_that_does_not_exist():
