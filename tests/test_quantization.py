@@ -15,7 +15,7 @@ from fer_utils.preprocess import to_inputs
 def folder(tmp_path_factory, drawn):
     """A models folder with a ResNet-18 that has learned nothing but tells faces apart."""
     folder = tmp_path_factory.mktemp("models")
-    network = models.build("resnet18", weights=None, side=48)  # a quarter of the work
+    network = models.build("resnet18", weights=None)
     export.settle(network, to_inputs(drawn.images[:32]))
     export.to_onnx(network, folder / "resnet18.onnx", name="resnet18", metadata={"run": "resnet18"})
     return folder
