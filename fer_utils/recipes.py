@@ -197,8 +197,8 @@ RECIPES = {
         frozen="block9_sepconv1_act",
         other=0.5,
     ),
-    # On from `xception_96` at 128 px, whose maps keep the same detail apart for longer; its first half only meets new
-    # statistics there (model card).
+    # Not shipped either, though of use beside its start (model card): at 128 px, whose maps keep the same detail apart
+    # for longer; its first half only meets new statistics there.
     "xception_128": dataclasses.replace(
         _XCEPTION_96,
         run="xception_128",
