@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from fer_utils import half_kernels, onnx_passes, paths, weights_file
+from fer_utils import half_kernels, models, onnx_passes, paths, weights_file
 from fer_utils.data import CLASSES
 from fer_utils.inference import INPUT_NAME, OUTPUT_NAME, Classifier
 from fer_utils.preprocess import INPUT_SIZE
@@ -209,13 +209,7 @@ def settle(model: keras.Model, inputs: np.ndarray, *, spread: float = 0.5) -> No
     """
     import keras
 
-    norms = [layer for layer in model._flatten_layers() if isinstance(layer, keras.layers.BatchNormalization)]
-    momenta = [layer.momentum for layer in norms]
-    for layer in norms:
-        layer.momentum = 0.0
-    model(inputs, training=True)
-    for layer, momentum in zip(norms, momenta, strict=True):
-        layer.momentum = momentum
+    models.take_statistics(model, [inputs])
     head = model.get_layer("logits")
     logits = keras.ops.convert_to_numpy(model(inputs, training=False))
     kernel, _ = head.get_weights()
