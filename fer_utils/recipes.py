@@ -209,6 +209,19 @@ RECIPES = {
         statistics=2560,
         seed=2014,  # other turns and shifts of the faces than the first epochs of its start have shown
     ),
+    # And for longer, with less of the labels' noise: half of each label is what the votes say, every epoch mixes.
+    "xception_128_long": dataclasses.replace(
+        _XCEPTION_96,
+        run="xception_128_long",
+        start="xception_96",
+        epochs=9,
+        side=128,
+        votes=0.5,
+        mixup_until=1.0,
+        frozen="block9_sepconv1_act",
+        statistics=2560,
+        seed=2015,
+    ),
     **_in_two_parts("mobilenet_v3_large", second="mobilenet_v3_large_second"),
     "mobilenet_v3_large": Config(
         "mobilenet_v3_large", start="mobilenet_v3_large_second", frozen="expanded_conv_2_add", epochs=8, **_ON
