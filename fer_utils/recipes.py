@@ -91,7 +91,7 @@ _LIGHT = {"epochs": 12, "learning_rate": 1e-3, "dropout": 0.3, "mixup": 0.0}
 _FINISH = {"epochs": 6, "side": 96, "learning_rate": 5e-4, "head_steps": 0, "average": True}
 
 # On from a distilled light network with labels alone, faces changed more strongly and mixed, as Xception did at 96 px.
-# Its first layers (`frozen`), which take the most time, stay.
+# Its first layers (`frozen`) stay where they take the most time.
 _ON = {
     "side": 96,
     "learning_rate": 6e-4,
@@ -253,6 +253,8 @@ RECIPES = {
         views=7,
         finish={"teacher": "xception+mobilenet_v3_large_second", "views": 3},
     ),
+    # Tried and not shipped (model card): ResNet-18 on with labels alone, every layer learning.
+    "resnet18_third": Config("resnet18_third", start="resnet18", epochs=5, **_ON),
     # The first part of MobileNetV3-Large without a teacher, and without the votes either.
     "mobilenet_v3_large_votes": Config("mobilenet_v3_large_votes", **_LIGHT, **_VOTES),
     # And with aligned faces, from the same start: alignment and nothing else.
