@@ -166,6 +166,18 @@ _XCEPTION_96 = dataclasses.replace(
     augmentation={"rotation": 20.0, "shift": 0.12, "zoom": 0.2, "erasing": 0.5},
 )
 
+# From there at 128 px, whose maps keep the same detail apart for longer; its first half only meets new statistics.
+_XCEPTION_128 = dataclasses.replace(
+    _XCEPTION_96,
+    run="xception_128",
+    start="xception_96",
+    epochs=5,
+    side=128,
+    frozen="block9_sepconv1_act",
+    statistics=2560,
+    seed=2014,  # other turns and shifts of the faces than the first epochs of its start have shown
+)
+
 RECIPES = {
     "xception_first": Config("xception_first"),
     "xception": _XCEPTION,
@@ -197,30 +209,11 @@ RECIPES = {
         frozen="block9_sepconv1_act",
         other=0.5,
     ),
-    # Not shipped either, though of use beside its start (model card): at 128 px, whose maps keep the same detail apart
-    # for longer; its first half only meets new statistics there.
-    "xception_128": dataclasses.replace(
-        _XCEPTION_96,
-        run="xception_128",
-        start="xception_96",
-        epochs=5,
-        side=128,
-        frozen="block9_sepconv1_act",
-        statistics=2560,
-        seed=2014,  # other turns and shifts of the faces than the first epochs of its start have shown
-    ),
+    # Not shipped either, though of use beside its start (model card): at 128 px.
+    "xception_128": _XCEPTION_128,
     # And for longer, with less of the labels' noise: half of each label is what the votes say, every epoch mixes.
     "xception_128_long": dataclasses.replace(
-        _XCEPTION_96,
-        run="xception_128_long",
-        start="xception_96",
-        epochs=9,
-        side=128,
-        votes=0.5,
-        mixup_until=1.0,
-        frozen="block9_sepconv1_act",
-        statistics=2560,
-        seed=2015,
+        _XCEPTION_128, run="xception_128_long", epochs=9, votes=0.5, mixup_until=1.0, seed=2015
     ),
     **_in_two_parts("mobilenet_v3_large", second="mobilenet_v3_large_second"),
     "mobilenet_v3_large": Config(
