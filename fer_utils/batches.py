@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from fer_utils import losses, preprocess, teacher
+from fer_utils import crossfit, losses, preprocess, teacher
 from fer_utils.augment import Augmentation, augment, mixup
 
 if TYPE_CHECKING:
@@ -30,12 +30,22 @@ def training_set(config: Config, fer: Fer) -> tuple[np.ndarray, np.ndarray]:
     """Images uint8 [N, 48, 48] and soft targets float32 [N, 7] of the training rows, resampled where asked."""
     from fer_utils import data, sampling
 
-    rows = data.training_rows(fer)
+    rows, answers = data.training_rows(fer), None
+    if config.judges:
+        answers = crossfit.unseen_answers(config.judges.split("+"), fer.images[rows], fer.labels[rows])
+    kept = np.arange(len(rows))
+    if config.half is not None:
+        kept = np.flatnonzero(crossfit.halves(fer.images[rows]) == config.half)
     if config.rows:
-        rows = np.sort(np.random.default_rng(config.seed).permutation(rows)[: config.rows])
-    votes = None if fer.votes is None else fer.votes[rows]
+        kept = np.sort(np.random.default_rng(config.seed).permutation(kept)[: config.rows])
+    rows, answers = rows[kept], None if answers is None else answers[kept]
     targets = losses.soft_targets(
-        fer.labels[rows], votes, blend=config.votes, smoothing=config.smoothing, translate=config.translate
+        fer.labels[rows],
+        None if fer.votes is None else fer.votes[rows],
+        blend=config.votes,
+        smoothing=config.smoothing,
+        translate=config.translate,
+        answers=answers,
     )
     if config.sampling:
         chosen = sampling.resample(fer.labels[rows], config.sampling, target=config.sampling_target, seed=config.seed)

@@ -29,6 +29,7 @@ class Config:
     loss: str = "cross_entropy"
     votes: float = 0.3  # share of FER+ votes in the training labels
     translate: bool = False  # votes in the words of FER2013's labels (losses.translate_votes)
+    judges: str | None = None  # two runs joined by "+", one of each `half`: their answers beside the votes
     smoothing: float = 0.0
     mixup: float = 0.2  # alpha
     mixup_until: float = 0.7  # share of the epochs, from the first on, that mix
@@ -48,6 +49,7 @@ class Config:
     distillation: float = 0.7  # the teacher's share in the loss
     distillation_temperature: float = 2.0
     precision: str = "auto"  # float32 or bfloat16 (fer_utils.mixed_layers); auto: what this CPU multiplies fastest
+    half: int | None = None  # train on this half of the rows, 0 or 1, and judge the other (fer_utils.crossfit)
     rows: int | None = None  # use only so many training rows (a quick look)
     seed: int = 2013
 
@@ -77,6 +79,15 @@ class Config:
             raise ValueError(
                 "teacher: must know the faces that its student sees, aligned or whole frames; got "
                 f"{self.teacher} with aligned {self.aligned}"
+            )
+        if self.half not in (None, 0, 1):
+            raise ValueError(f"half: must be 0, 1 or None for all rows; got {self.half}")
+        if self.judges and not self.translate:
+            raise ValueError(f"judges: only translated votes take answers, translate=True; got {self.judges}, False")
+        if (self.judges or self.half is not None) and (self.aligned or self.other):
+            raise ValueError(
+                f"half, judges: the halves are dealt by whole frames, aligned=False and other=0; got {self.aligned}, "
+                f"{self.other:g}"
             )
         if self.views < 1 or not 0 <= self.distillation <= 1 or self.distillation_temperature <= 0:
             raise ValueError(
@@ -150,9 +161,9 @@ _XCEPTION = Config(
 
 # And on at 96 px without a teacher: what one network can still learn from labels alone, when faces are changed and
 # mixed so strongly that it cannot learn them by heart.
-_XCEPTION_96 = dataclasses.replace(
+_SECOND_96 = dataclasses.replace(
     _XCEPTION,
-    run="xception_96",
+    run="xception_96_second",
     start="xception_96_first",
     epochs=15,
     side=96,
@@ -168,9 +179,9 @@ _XCEPTION_96 = dataclasses.replace(
 
 # From there at 128 px, whose maps keep the same detail apart for longer; its first half only meets new statistics.
 _XCEPTION_128 = dataclasses.replace(
-    _XCEPTION_96,
+    _SECOND_96,
     run="xception_128",
-    start="xception_96",
+    start="xception_96_second",
     epochs=5,
     side=128,
     frozen="block9_sepconv1_act",
@@ -198,12 +209,12 @@ RECIPES = {
         teacher="xception_int8+resnet18_int8+efficientnet_b0_second+mobilenet_v3_large_second",
         views=4,
     ),
-    "xception_96": _XCEPTION_96,
+    "xception_96_second": _SECOND_96,
     # Tried and not shipped (model card): on from there, half of an epoch's faces aligned, the first layers left.
     "xception_96_both": dataclasses.replace(
-        _XCEPTION_96,
+        _SECOND_96,
         run="xception_96_both",
-        start="xception_96",
+        start="xception_96_second",
         epochs=5,
         learning_rate=4e-4,
         frozen="block9_sepconv1_act",
@@ -214,6 +225,18 @@ RECIPES = {
     # And for longer, with less of the labels' noise: half of each label is what the votes say, every epoch mixes.
     "xception_128_long": dataclasses.replace(
         _XCEPTION_128, run="xception_128_long", epochs=9, votes=0.5, mixup_until=1.0, seed=2015
+    ),
+    # Every layer on at 96 px, with labels that two networks and the voters had a say in, each network where it had not
+    # seen the row (crossfit): the label's own noise counts for less, and is not learned from itself.
+    "xception_96": dataclasses.replace(
+        _SECOND_96,
+        run="xception_96",
+        start="xception_96_second",
+        epochs=9,
+        votes=0.6,
+        judges="mobilenet_v3_large_half_0+mobilenet_v3_large_half_1",
+        mixup_until=1.0,
+        seed=2016,
     ),
     **_in_two_parts("mobilenet_v3_large", second="mobilenet_v3_large_second"),
     "mobilenet_v3_large": Config(
@@ -253,6 +276,13 @@ RECIPES = {
     # And with aligned faces, from the same start: alignment and nothing else.
     "mobilenet_v3_large_aligned": Config("mobilenet_v3_large_aligned", **_LIGHT, **_VOTES, aligned=True),
     "mobilenet_v3_large_labels": Config("mobilenet_v3_large_labels", **_LIGHT, votes=0.0),
+}
+RECIPES |= {
+    # Each learns one half of the rows from the labels alone, and judges the other for the next recipe's labels.
+    f"mobilenet_v3_large_half_{half}": Config(
+        f"mobilenet_v3_large_half_{half}", **{**_LIGHT, "epochs": 14, "batch": 64, "mixup": 0.2}, votes=0.0, half=half
+    )
+    for half in (0, 1)
 }
 RECIPES |= {
     f"mobilenet_v3_large_{name}": dataclasses.replace(

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from fer_utils import calibration, metrics, models, paths, preprocess
+from fer_utils import calibration, crossfit, metrics, models, paths, preprocess
 from fer_utils.batches import shown, training_set
 from fer_utils.checkpoint import Checkpoint
 from fer_utils.recipes import RECIPES, Config
@@ -149,6 +149,9 @@ def train(
         "private": predict(trainer.twin, private.images),
     }
     labels = {"public": public.labels, "private": private.labels}
+    if config.half is not None:
+        unseen = crossfit.other_half(fer, config.half)
+        logits["unseen"], labels["unseen"] = predict(trainer.twin, unseen.images), unseen.labels
     facts = {
         "data": "drawn sample" if fer.is_sample else "FER2013",
         "is_sample": fer.is_sample,

@@ -75,7 +75,23 @@ def test_translated_votes_speak_fer2013s_language():
     assert blended == pytest.approx(0.5 * np.eye(7)[labels] + 0.5 * translated, abs=1e-6)
 
 
+def test_answers_stand_beside_the_votes_and_alone():
+    """Voters cannot tell Sad from Neutral here; a network that has not seen the rows can, mostly."""
+    rng = np.random.default_rng(1)
+    labels = rng.choice([4, 6], 2000)
+    votes = np.zeros((2000, 10), np.uint8)
+    votes[:, 0] = 10
+    seen = np.where(rng.random(2000) < 0.8, labels, 10 - labels)  # right on four rows of five
+    answers = np.log(0.02 + 0.86 * np.eye(7, dtype=np.float32)[seen])
+    for given in (votes, None):
+        translated = losses.translate_votes(labels, given, answers)
+        assert translated[np.arange(2000), seen] == pytest.approx(0.8, abs=0.03)
+        blended = losses.soft_targets(labels, given, blend=0.5, translate=True, answers=answers)
+        assert blended == pytest.approx(0.5 * np.eye(7)[labels] + 0.5 * translated, abs=1e-6)
+
+
 @pytest.mark.parametrize("call, words", [
+    (lambda: losses.translate_votes(np.array([0, 1]), None), "at least one must be given"),
     (lambda: losses.make("hinge", COUNTS), "name"), (lambda: losses.make("focal", [0, 1]), "class_counts"),
     (lambda: losses.class_balanced_weights(COUNTS, beta=1.0), "beta"),
     (lambda: losses.soft_targets(np.array([0]), None, blend=2.0), "blend"),

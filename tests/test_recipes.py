@@ -18,6 +18,8 @@ from fer_utils.recipes import BALANCING, RECIPES, Config
     ({"other": 1.5}, "other: must lie"), ({"teacher": "xception", "mixup": 0, "other": 0.5}, "be 0 with a teacher"),
     ({"distillation": 1.5}, "distillation"), ({"views": 0}, "views"), ({"average": True}, "needs a run to start from"),
     ({"epoch_rows": 95}, "at least one batch"), ({"mixup_until": 1.5}, "mixup_until: must lie"),
+    ({"half": 2}, "half: must be 0, 1 or None"), ({"half": 0, "aligned": True}, "dealt by whole frames"),
+    ({"judges": "a+b"}, "only translated votes take answers"), ({"half": 0, "other": 0.5}, "dealt by whole frames"),
     ({"statistics": -1}, "statistics: must be a number of faces, 0 for none; got -1"),
 ])
 def test_bad_configurations(changes, words):
