@@ -40,7 +40,7 @@ def write_run(
 ) -> Path:
     """Write a finished run under `folder` (default models/) and return its own folder.
 
-    `logits` and `labels` hold "public" and "private", in row order.
+    `logits` and `labels` hold "public" and "private", in row order, and "unseen" of a run on one half of the rows.
     """
     folder = (folder or paths.models_dir()) / config.run
     folder.mkdir(parents=True, exist_ok=True)
@@ -109,7 +109,7 @@ class Run:
 
     @cached_property
     def predictions(self) -> dict[str, np.ndarray]:
-        """float32 [N, 7] `public` and `private`, int8 [N] `public_labels` and `private_labels`."""
+        """float32 [N, 7] `public` and `private`, int8 [N] `public_labels` and `private_labels`; `unseen` likewise."""
         with np.load(self.folder / "predictions.npz", allow_pickle=False) as file:
             return {name: file[name] for name in file.files}
 

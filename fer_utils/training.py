@@ -94,7 +94,8 @@ def train(
     """Run `config` to its end, from its last checkpoint when there is one, and record it.
 
     Fits on Training rows (without those whose image stands in a test split), keeps the epoch with the best PublicTest
-    accuracy, calibrates it there (see `calibration`), and predicts PublicTest and PrivateTest once with it.
+    accuracy, calibrates it there (see `calibration`), and predicts PublicTest and PrivateTest once with it. A run on
+    one half of the rows judges the other half too (`crossfit`).
 
     Parameters
     ----------

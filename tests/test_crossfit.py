@@ -61,6 +61,18 @@ def test_training_labels_take_the_answers_of_their_own_rows(drawn, judged):
     assert np.mean([label[image.tobytes()] == row.argmax() for image, row in zip(some, few, strict=True)]) > 0.95
 
 
+@pytest.mark.real_data
+def test_the_recorded_judges_answer_the_real_rows(real_data):
+    names = ["mobilenet_v3_large_half_0", "mobilenet_v3_large_half_1"]
+    rows = data.training_rows(real_data)
+    labels = real_data.labels[rows]
+    answers = crossfit.unseen_answers(names, real_data.images[rows], labels)
+    half, right = crossfit.halves(real_data.images[rows]), answers.argmax(1) == labels
+    for name in names:
+        run = runs.Run(name)
+        assert right[half != run.config["half"]].mean() == pytest.approx(run.metrics["unseen"]["accuracy"], abs=1e-9)
+
+
 def test_runs_that_do_not_fit(drawn, judged):
     rows = data.training_rows(drawn)
     images, labels = drawn.images[rows], drawn.labels[rows]

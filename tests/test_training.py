@@ -10,7 +10,7 @@ import time
 import numpy as np
 import pytest
 
-from fer_utils import data, paths, runs
+from fer_utils import crossfit, data, paths, runs
 
 SMALL = dict(epochs=3, side=72, rows=256, batch=32, head_steps=2, weights=None)
 PROGRAM = """
@@ -24,7 +24,7 @@ train(Config("mobilenet_v3_large_kill", **json.loads(sys.argv[2])), data.load("s
 
 def start(folder):
     return subprocess.Popen(
-        [sys.executable, "-u", "-c", PROGRAM, str(folder), json.dumps(SMALL)], cwd=paths.ROOT, text=True,
+        [sys.executable, "-u", "-c", PROGRAM, str(folder), json.dumps(SMALL | {"half": 0})], cwd=paths.ROOT, text=True,
         stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, env={**os.environ, "FER_DATA": "sample"},
     )
 
@@ -53,6 +53,9 @@ def test_a_killed_run_goes_on_and_loses_one_epoch_at_most(tmp_path, moment):
     assert run.config["is_sample"] and run.config["training_rows"] == 256
     assert run.config["best_epoch"] == 1 + run.history["public_accuracy"].idxmax()
     assert (run.folder / "model.weights.h5").is_file()
+    unseen = crossfit.other_half(data.load("sample"), 0)
+    assert run.predictions["unseen"].shape == (len(unseen), 7)
+    assert np.array_equal(run.predictions["unseen_labels"], unseen.labels)
 
 
 def test_the_mixture_that_suits_publictest_best_is_taken():
