@@ -43,7 +43,7 @@ def unseen_answers(names: Sequence[str], images: np.ndarray, labels: np.ndarray)
     ------
     ValueError where the runs are not one of each half, or have judged other rows.
     """
-    runs = {Run(name).config.get("half"): Run(name) for name in names}
+    runs = {run.config.get("half"): run for run in map(Run, names)}
     if len(names) != 2 or set(runs) != {0, 1}:
         raise ValueError(f"names: must be two runs, of halves 0 and 1; got {', '.join(names)} of {[*runs]}")
     half = halves(images)

@@ -187,6 +187,8 @@ def soft_targets(
     """
     if not (0 <= blend <= 1 and 0 <= smoothing <= 1):
         raise ValueError(f"blend, smoothing: must lie in [0, 1]; got {blend}, {smoothing}")
+    if answers is not None and not translate:
+        raise ValueError("answers: only translated votes take them, translate=True; got translate False")
     targets = np.eye(7, dtype=np.float32)[labels]
     if blend and (votes is not None or answers is not None):
         if translate:

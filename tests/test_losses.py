@@ -92,6 +92,7 @@ def test_answers_stand_beside_the_votes_and_alone():
 
 @pytest.mark.parametrize("call, words", [
     (lambda: losses.translate_votes(np.array([0, 1]), None), "at least one must be given"),
+    (lambda: losses.soft_targets(np.array([0]), None, answers=np.zeros((1, 7))), "only translated votes take them"),
     (lambda: losses.make("hinge", COUNTS), "name"), (lambda: losses.make("focal", [0, 1]), "class_counts"),
     (lambda: losses.class_balanced_weights(COUNTS, beta=1.0), "beta"),
     (lambda: losses.soft_targets(np.array([0]), None, blend=2.0), "blend"),
