@@ -114,7 +114,6 @@ _ON = {
     "augmentation": {"rotation": 15.0, "shift": 0.1, "zoom": 0.15, "erasing": 0.4},
 }
 
-
 _ON_128 = {**_ON, "side": 128, "frozen": "block2b_add"}  # of EfficientNet-B0
 
 # Labels that two networks and the voters had a say in, each network where it had not seen the row (crossfit): the
