@@ -45,9 +45,9 @@ $(READY): requirements.txt tools/setup_venv.py
 	exit 1
 
 run: $(READY) ## everything: all notebooks into out/, then the demo on the embedded clip
-	@$(PY) -m fer_utils.notebooks run --out $(OUT) $(NOTEBOOKS)
+	@$(PY) -m tools.run_notebooks run --out $(OUT) $(NOTEBOOKS)
 	@echo "real-time demo on the embedded clip"
-	@$(PY) -m fer_utils.realtime --source clip --headless --output $(OUT)/demo.mp4 --csv $(OUT)/demo.csv
+	@$(PY) -m fer_utils.realtime.run --source clip --headless --output $(OUT)/demo.mp4 --csv $(OUT)/demo.csv
 	@echo
 	@echo "notebooks  $(OUT)/*.html (to read), $(OUT)/*.ipynb (executed)"
 	@echo "figures    $(OUT)/figure/"
@@ -58,11 +58,11 @@ test: $(READY) ## the whole test suite, every notebook on the embedded sample in
 	@$(PY) -m pytest $(PYTEST_ARGS)
 
 render: $(READY) ## execute the notebooks in place; needs the real FER2013
-	@$(PY) -m fer_utils.notebooks render $(NOTEBOOKS)
+	@$(PY) -m tools.run_notebooks render $(NOTEBOOKS)
 
 demo: $(READY) ## the real-time demo: the webcam, or the embedded clip where there is none
 	@mkdir -p $(OUT)
-	@$(PY) -m fer_utils.realtime --source "$(SOURCE)" $(if $(SCREEN),,$(HEADLESS)) $(DEMO_ARGS)
+	@$(PY) -m fer_utils.realtime.run --source "$(SOURCE)" $(if $(SCREEN),,$(HEADLESS)) $(DEMO_ARGS)
 
 lab: $(READY) ## open the notebooks in JupyterLab
 	@$(PY) -m jupyterlab notebooks
@@ -78,7 +78,7 @@ lint: $(READY) ## check the style
 	@$(PY) -m ruff check .
 
 report: $(READY) ## write the results into README.md and models/README.md
-	@$(PY) -m fer_utils.report
+	@$(PY) -m tools.report
 
 clean: ## remove .venv, .venv-bench, out/ and caches; data/ and checkpoints/ stay
 	@rm -rf $(VENV) $(BENCH) $(OUT) .pytest_cache .ruff_cache

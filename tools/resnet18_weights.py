@@ -2,7 +2,7 @@
 
     pip install torch
     python -m tools.resnet18_weights CHECKPOINT.pth resnet18.weights.h5 [--pixels imagenet]
-    FER_WEIGHTS=... python -m fer_utils.training resnet18
+    FER_WEIGHTS=... python -m fer_utils.training.fit resnet18
 
 The checkpoint is a state dict with torchvision's names (timm's are the same); whatever stands before `conv1.weight` in
 them is taken off, the classifier is left out.
@@ -17,7 +17,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from fer_utils import models, paths
+from fer_utils import paths
+from fer_utils.models import build as models
 
 if TYPE_CHECKING:
     import keras

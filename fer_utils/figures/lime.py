@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-    from fer_utils.explain import Explanation
-    from fer_utils.trust import Faithfulness
+    from fer_utils.explain.faithfulness import Faithfulness
+    from fer_utils.explain.lime import Explanation
 
 __all__ = ["caption", "class_maps", "faithfulness_curves", "region_bars", "seed_maps"]
 

@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from fer_utils.data import CLASSES
+from fer_utils.data.fer2013 import CLASSES
 from fer_utils.figures.style import ACCENT, COLORS, GRAY, WIDTH
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-    from fer_utils.tracks import Track
+    from fer_utils.realtime.tracker import Track
 
 __all__ = ["STAGE_COLORS", "stage_budget", "strip", "timeline"]
 

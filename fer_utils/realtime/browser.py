@@ -1,0 +1,216 @@
+"""The browser's camera in a notebook: for a kernel on a remote machine, which has no camera of its own.
+
+The page (`browser.js`) takes frames from the camera and sends them as JPEG over Jupyter's own connection; the kernel
+finds the faces, draws, and sends the picture back. The next frame leaves the page only when the one before was
+answered, so the view never lags behind, however slow the kernel or the network is. Nothing is written to a file, but
+the pictures do travel to the kernel's machine: `blur` changes what is shown, not what is sent.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+
+from fer_utils.realtime.capture import quiet
+from fer_utils.realtime.frame import Frame, as_frame
+from fer_utils.realtime.notebook import LiveView, picture_and_words
+from fer_utils.realtime.pipeline import Result, Settings
+from fer_utils.realtime.sources import Source, SourceLost
+
+__all__ = ["BrowserCamera", "PageFrames"]
+
+FRONT_END = Path(__file__).with_suffix(".js")
+
+
+class PageFrames(Source):
+    """A source that is fed by hand: iterating it waits for `put` and hands out the newest picture only.
+
+    Parameters
+    ----------
+    patience : seconds to wait for a picture before SourceLost is raised (the page was closed, or the network is gone).
+
+    Attributes
+    ----------
+    number : the number that came with the picture handed out last. Others: see `video.Source`.
+    """
+
+    live = True
+
+    def __init__(self, *, patience: float = 30.0) -> None:
+        super().__init__("the browser's camera")
+        self.number, self._patience = 0, patience
+        self._newest: tuple[np.ndarray, int, float] | None = None
+        self._changed = threading.Condition()
+
+    def put(self, image: np.ndarray, number: int) -> None:
+        """Offer a picture (see `frame.as_frame` for what it may be); one that still waits is dropped."""
+        with self._changed:
+            self._newest = as_frame(image), number, time.monotonic()
+            self._changed.notify_all()
+
+    def __iter__(self) -> Iterator[Frame]:
+        start, index = None, 0
+        while (item := self._take(index)) is not None:
+            image, self.number, arrived = item
+            start = arrived if start is None else start
+            yield Frame(image, arrived - start, index)
+            index += 1
+
+    def _take(self, count: int) -> tuple[np.ndarray, int, float] | None:
+        with self._changed:
+            if not self._changed.wait_for(lambda: self.stopped or self._newest, timeout=self._patience):
+                raise SourceLost(f"source: {self.title} sent no frame for {self._patience:g} s (after {count} frames)")
+            item, self._newest = self._newest, None
+            return None if self.stopped else item
+
+    def stop(self) -> None:
+        with self._changed:
+            super().stop()
+            self._changed.notify_all()
+
+
+class BrowserCamera(LiveView):
+    """The camera of whoever looks at the notebook, with the annotated view and Start and Stop buttons below the cell.
+
+        camera = BrowserCamera(settings=settings).start()   # shows the view; its Start button begins
+        await camera.ended(60)                              # then: camera.moments, camera.snapshots, camera.summary
+
+    The browser gives a camera only to a page on HTTPS or localhost, and asks first; where it does not, the view says
+    what to do. Stop, leaving the page, clearing the output and `stop()` give the camera back. Every Start begins anew.
+
+    Tested in JupyterLab; Notebook 7 is built of the same parts, Colab is untried. VS Code's notebooks refuse every
+    camera: open the notebook in a browser instead. While a cell computes, the kernel answers no page: a cell that waits
+    for the camera must `await` (which lets frames through from ipykernel 7.4 on).
+
+    Parameters
+    ----------
+    settings, blur, limit, keep : see `liveview.LiveView`.
+    widget : show it; default: when somebody watches (`liveview.attended()`), for otherwise nobody can press Start.
+    patience : seconds without a frame after which the run ends with SourceLost.
+
+    Attributes
+    ----------
+    page : the widget, or None. moments, snapshots, summary, lines, error : of the last run, see `liveview.LiveView`.
+    """
+
+    def __init__(
+        self, *, settings: Settings | None = None, blur: bool = False, limit: float = 600.0, keep: int = 6,
+        widget: bool | None = None, patience: float = 30.0,
+    ) -> None:
+        self._patience, self._session, self._begun = patience, None, threading.Event()
+        self.page: Any = None
+        super().__init__(None, settings=settings, blur=blur, limit=limit, keep=keep, widget=widget)
+
+    def start(self) -> BrowserCamera:
+        """Show the view where somebody watches; the frames come when its Start button is pressed."""
+        if self._widget:
+            self._show()
+        return self
+
+    def stop(self) -> None:
+        """End the run and give the camera back; the view stays and can be started again."""
+        self.source.stop()
+        super().stop()
+
+    def close(self) -> None:
+        """End the run and take the view off the page."""
+        self.stop()
+        if self.page is not None:
+            self.page.close()
+
+    def wait(self, seconds: float | None = None) -> BrowserCamera:
+        """Wait until a run has ended, at most `seconds` from now. Raises the error that ended it, if any.
+
+        Waits for Start too. Returns at once where there is no view, so that an unattended notebook does not hang. In a
+        notebook's cell use `ended`, for no frame reaches the kernel while this waits.
+        """
+        until = None if seconds is None else time.monotonic() + seconds
+        if self._widget and self._begun.wait(seconds):
+            self._thread.join(None if until is None else max(0.0, until - time.monotonic()))
+        if self.error is not None:
+            raise self.error
+        return self
+
+    async def ended(self, seconds: float | None = None) -> BrowserCamera:
+        """`wait` for a notebook's cell, so that the kernel takes frames meanwhile: `await camera.ended(60)`."""
+        until = float("inf") if seconds is None else time.monotonic() + seconds
+        while self._widget and (self.running or not self._begun.is_set()) and time.monotonic() < until:
+            await asyncio.sleep(0.05)
+        return self.wait(0)
+
+    def _reset(self) -> None:
+        super()._reset()
+        self.source = PageFrames(patience=self._patience)
+
+    def _show(self) -> None:
+        from IPython.display import display
+
+        if self.page is None:
+            self.page = _page_class()()
+            self.page.on_msg(self._receive)
+        display(self.page)
+
+    def _receive(self, _: object, content: dict[str, Any], buffers: Sequence[memoryview]) -> None:
+        """A message of the page. `session` names one Start of one view: late messages of another are told apart."""
+        kind, session = content.get("kind"), content.get("session")
+        if kind == "start":
+            self.stop()  # before the session changes: the view that ran until now is told that it has ended
+            self._session = session
+            self._begin()
+            self._begun.set()
+        elif session == self._session and self.running:
+            if kind == "frame":
+                self._put(content.get("number"), buffers)
+            elif kind == "stop":
+                # Not joined: the button's message must not block the kernel.
+                self._stop.set()
+                self.source.stop()
+        elif kind == "frame":
+            self._send("end", "This run has ended. Start begins a new one.", session=session)
+
+    def _put(self, number: int, buffers: Sequence[memoryview]) -> None:
+        picture = _decode(buffers[0]) if buffers else None
+        if picture is not None:
+            self.source.put(picture, number)
+            return
+        self.source.notes[:] = ["a frame from the page could not be read as JPEG and was left out"]
+        self._send("frame", "The page sent a frame that cannot be read as JPEG; it was left out.", number=number)
+
+    def _update(self, result: Result, drawn: np.ndarray) -> None:
+        picture, words = picture_and_words(result, drawn)
+        self._send("frame", words, picture, number=self.source.number)
+
+    def _say_end(self, text: str) -> None:
+        self._send("end", text)
+
+    def _send(self, kind: str, text: str, *pictures: bytes, **more: object) -> None:
+        self.page.send({"kind": kind, "text": text, "session": self._session} | more, list(pictures))
+
+
+@lru_cache
+def _page_class() -> type:
+    # Here, for anywidget takes half a second to import.
+    import anywidget
+
+    class Page(anywidget.AnyWidget):
+        _esm = FRONT_END.read_text(encoding="utf-8")
+
+    return Page
+
+
+def _decode(data: bytes | memoryview) -> np.ndarray | None:
+    """JPEG → uint8 [H, W, 3] RGB; None for anything else."""
+    quiet()
+    try:
+        bgr = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)
+    except cv2.error:  # nothing in it, or more pixels than OpenCV accepts
+        return None
+    return None if bgr is None else bgr[:, :, ::-1]

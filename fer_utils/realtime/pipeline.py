@@ -1,0 +1,216 @@
+"""One frame in, its faces with ids and probabilities out: detect, follow, crop, classify, smooth. Every stage is timed.
+
+MTCNN's cascade runs on a reduced copy of every k-th frame, and at once when a face is lost; in between O-Net alone
+follows each face at full size. Needs onnxruntime, OpenCV and NumPy, never TensorFlow.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from types import TracebackType
+
+import cv2
+import numpy as np
+
+from fer_utils.faces import Detector, Face
+from fer_utils.faces.boxes import Box, iou
+from fer_utils.faces.preprocess import crop_face, to_inputs
+from fer_utils.models.classifier import Classifier, ModelError, available
+from fer_utils.realtime.frame import Frame
+from fer_utils.realtime.tracker import Track, Tracker
+
+__all__ = ["PREFERRED", "STAGES", "Pipeline", "Result", "Settings", "best_model"]
+
+PREFERRED = ("xception", "mobilenet_v3_large", "efficientnet_b0", "resnet18")
+STAGES = ("detect", "refine", "track", "crop", "classify")
+MIN_SIDE = 12  # pixels; P-Net sees nothing in a smaller picture
+SMALLEST_FACE = 20  # pixels, in the reduced copy
+SAME_FACE = 0.4  # two boxes that overlap more than this (IoU) are one face
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How a pipeline works.
+
+    model : name of a model in models/ or path of an .onnx file; None: the best of PREFERRED that is there.
+    every : run the whole detector on every k-th frame (1: on each).
+    detect_width : width of the reduced copy that it searches, pixels; faces from 20 pixels in it are found, that is
+        from a sixteenth of the frame's width at 320. Separate pictures are searched at three times this width.
+    refine_score : a followed face that O-Net trusts less than this (0–1) makes the whole detector look again.
+    half_life, uncertain, max_gap : see `tracks.Tracker`.
+    threads : threads of the networks; 0: as many as this process may use cores, at most 4.
+    """
+
+    model: str | None = None
+    every: int = 10
+    detect_width: int = 320
+    refine_score: float = 0.8
+    half_life: float = 0.4
+    uncertain: float = 0.4
+    max_gap: float = 1.0
+    threads: int = 0
+
+    def __post_init__(self) -> None:
+        for name, low in (("every", 1), ("detect_width", 64), ("threads", 0)):
+            if getattr(self, name) < low:
+                raise ValueError(f"{name}: must be {low} or more; got {getattr(self, name)}")
+        if not 0 <= self.refine_score <= 1:
+            raise ValueError(f"refine_score: must lie in 0–1; got {self.refine_score}")
+
+
+@dataclass(frozen=True)
+class Result:
+    """What a frame holds.
+
+    frame : the picture, its time and number. tracks : its faces by id, each with `box`, `landmarks`, `probabilities`
+    (smoothed), `raw`, `label`, `text`; copies that later frames do not change. hidden : boxes where faces were a moment
+    ago. detected : whether the whole detector ran. milliseconds : time by stage (STAGES, and `read`).
+    """
+
+    frame: Frame
+    tracks: list[Track]
+    hidden: list[Box]
+    detected: bool
+    milliseconds: dict[str, float] = field(default_factory=dict)
+
+    @property
+    def latency(self) -> float:
+        """Milliseconds from the frame's arrival to its labels."""
+        return sum(self.milliseconds.get(stage, 0.0) for stage in STAGES)
+
+
+def best_model() -> str:
+    """The first of PREFERRED in models/, else any other; ModelError when there is none."""
+    there = available()
+    for name in (*PREFERRED, *there):
+        if name in there:
+            return name
+    raise ModelError("model: there is no classifier in models/; train one (notebook 04) and export it (notebook 07)")
+
+
+class Pipeline:
+    """Call it with one frame after the other. A context manager; holds a detector, a classifier and a tracker.
+
+    Raises ModelError, FileNotFoundError or ValueError when a network or a setting is not usable.
+    """
+
+    def __init__(self, settings: Settings | None = None) -> None:
+        self.settings = settings or Settings()
+        threads = self.settings.threads or min(4, _cores())
+        model = self.settings.model or best_model()
+        # Reading Xception's 80 MB and starting MTCNN's three networks overlap.
+        with ThreadPoolExecutor(1) as pool:
+            detector = pool.submit(Detector, min_face_size=SMALLEST_FACE, threads=threads, fit_to_image=False)
+            self.classifier = Classifier(model, threads=threads)
+            self.detector = detector.result()
+        self.tracker = Tracker(
+            max_gap=self.settings.max_gap, half_life=self.settings.half_life, uncertain=self.settings.uncertain
+        )
+        self._since = self.settings.every  # frames since the whole detector ran
+
+    def __call__(self, frame: Frame, *, still: bool = False) -> Result:
+        """Find, follow and classify the faces of a frame; `still`: it has nothing to do with the frame before."""
+        if still:
+            self.tracker.reset()
+        spent = dict.fromkeys(STAGES, 0.0)
+        with _timed(spent, "refine"):
+            faces, owners = self._follow(frame)
+        detect = self._must_detect(faces)
+        if detect:
+            with _timed(spent, "detect"):
+                found = self._detect(frame.image, still)
+                new = [face for face in found if all(iou(face.box, known.box) < SAME_FACE for known in faces)]
+            self._since = 0
+            faces, owners = faces + new, owners + [None] * len(new)
+        self._since += 1
+        with _timed(spent, "track"):
+            seen = self.tracker.update(faces, frame.time, owners=owners, sure=still)
+        with _timed(spent, "crop"):
+            inputs = to_inputs([crop_face(frame.image, track.box) for track in seen])
+        with _timed(spent, "classify"):
+            self.tracker.classify(seen, self.classifier.predict(inputs), frame.time)
+        hidden = [track.predicted(frame.time) for track in self.tracker.lost]
+        return Result(frame, self.tracker.snapshot(seen), hidden, detect, spent)
+
+    def _follow(self, frame: Frame) -> tuple[list[Face], list[Track | None]]:
+        """Look for each face where its track expects it."""
+        faces: list[Face] = []
+        owners: list[Track | None] = []
+        for track in self.tracker.visible:
+            face = self._refine(frame.image, track.predicted(frame.time))
+            if face is None or face.score < self.settings.refine_score:
+                continue
+            # Two tracks on one face: the older one keeps it.
+            if all(iou(face.box, other.box) < SAME_FACE for other in faces):
+                faces.append(face)
+                owners.append(track)
+        return faces, owners
+
+    def _must_detect(self, followed: list[Face]) -> bool:
+        lost = len(followed) < len(self.tracker.visible) or bool(self.tracker.lost)
+        return lost or not followed or self._since >= self.settings.every
+
+    def _detect(self, image: np.ndarray, still: bool) -> list[Face]:
+        width = self.settings.detect_width * (3 if still else 1)
+        scale = min(1.0, width / image.shape[1])
+        size = (round(image.shape[1] * scale), round(image.shape[0] * scale))
+        if min(size) < MIN_SIDE:
+            return []
+        small = image if scale == 1.0 else cv2.resize(image, size, interpolation=cv2.INTER_AREA)
+        found = (_moved(face, 1 / scale) for face in self.detector.detect(small))
+        if scale < 1.0:  # the full frame shows more: a face must hold there too
+            found = (self._refine(image, face.box) for face in found)
+        return [face for face in found if face is not None and _inside(face.box, image)]
+
+    def _refine(self, image: np.ndarray, box: Box) -> Face | None:
+        """O-Net at a box, on the part of the frame around it (it would convert the whole frame otherwise)."""
+        x, y, width, height = box
+        margin = 0.3 * max(width, height) + MIN_SIDE
+        left, top = max(int(x - margin), 0), max(int(y - margin), 0)
+        part = image[top : max(int(y + height + margin), 0), left : max(int(x + width + margin), 0)]
+        if min(part.shape[:2]) < MIN_SIDE:
+            return None
+        face = self.detector.refine(part, (x - left, y - top, width, height))
+        face = face and _moved(face, 1.0, left, top)
+        return face if face and _inside(face.box, image) else None
+
+    def close(self) -> None:
+        """Free both networks; a second call does nothing."""
+        self.classifier.close()
+        self.detector.close()
+
+    def __enter__(self) -> Pipeline:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, value: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+@contextmanager
+def _timed(spent: dict[str, float], stage: str) -> Iterator[None]:
+    start = time.perf_counter()
+    yield
+    spent[stage] += (time.perf_counter() - start) * 1000
+
+
+def _moved(face: Face, scale: float, left: int = 0, top: int = 0) -> Face:
+    x, y, width, height = (value * scale for value in face.box)
+    points = (face.landmarks * scale + (left, top)).astype(np.float32)
+    return replace(face, box=(x + left, y + top, width, height), landmarks=points)
+
+
+def _inside(box: Box, image: np.ndarray) -> bool:
+    """Whether the box's middle lies in the frame: less of a face is not worth a label."""
+    x, y = box[0] + box[2] / 2, box[1] + box[3] / 2
+    return box[2] > 2 and box[3] > 2 and 0 <= x < image.shape[1] and 0 <= y < image.shape[0]
+
+
+def _cores() -> int:
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

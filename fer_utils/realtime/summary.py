@@ -1,0 +1,137 @@
+"""What a run of the real-time pipeline amounted to: speed, faces and, where the truth is known, how many were found."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter, deque
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from fer_utils.faces.boxes import Box, iou
+from fer_utils.realtime.pipeline import STAGES, Result
+
+__all__ = ["MATCH", "Detection", "Summary", "Truth", "detection"]
+
+MATCH = 0.3  # a found box and the true one must overlap this much (IoU): MTCNN frames a face tighter than people do
+KEPT = 10_000  # frames whose times are remembered: enough for percentiles, and flat memory in a run of days
+
+
+@dataclass(frozen=True)
+class Truth:
+    """What is known of a frame: the face's `box` (None: no face), and whether a detector is `expected` to find it."""
+
+    box: Box | None
+    expected: bool
+
+
+@dataclass(frozen=True)
+class Detection:
+    """Frames that hold a face and in how many of them it was found; frames without one, and in how many one was seen.
+
+    `partial` counts frames with too little of the face to ask for it or to object; `stray` boxes that lie elsewhere
+    than the true face.
+    """
+
+    with_face: int
+    found: int
+    without: int
+    false: int
+    partial: int
+    stray: int
+
+    @property
+    def rate(self) -> float:
+        """Share of the frames with a face in which it was found, 0–1."""
+        return self.found / self.with_face if self.with_face else float("nan")
+
+    def __str__(self) -> str:
+        return (
+            f"face found in {self.found} of {self.with_face} frames that hold one ({100 * self.rate:.1f} %), "
+            f"false detections in {self.false} of {self.without} frames that hold none, {self.stray} stray boxes "
+            f"({self.partial} frames with less than the face are not counted)"
+        )
+
+
+def detection(found: Sequence[Sequence[Box]], truth: Sequence[Truth]) -> Detection:
+    """Compare the boxes found in each frame with the truth about it; `truth` may go on after the last frame."""
+    if len(found) > len(truth):
+        raise ValueError(f"truth: must have an entry for each of the {len(found)} frames; got {len(truth)}")
+    pairs = list(zip(found, truth, strict=False))
+    hits = [[iou(box, true.box) >= MATCH for box in boxes] for boxes, true in pairs if true.expected]
+    empty = [boxes for boxes, true in pairs if true.box is None]
+    stray = sum(not hit for boxes, true in pairs if true.box for hit in (iou(box, true.box) >= MATCH for box in boxes))
+    return Detection(
+        with_face=len(hits), found=sum(map(any, hits)), without=len(empty), false=sum(bool(boxes) for boxes in empty),
+        partial=len(pairs) - len(hits) - len(empty), stray=stray,
+    )
+
+
+class Summary:
+    """Add results as they come; read the attributes, `stages`, `fps`, `percentile` or `lines` at any time."""
+
+    def __init__(self) -> None:
+        self.frames = self.faces = self.frames_with_face = 0
+        self.video_seconds = 0.0
+        self.labels: Counter[str] = Counter()
+        self.tracks: dict[int, Counter[str]] = {}
+        self._spent: deque[dict[str, float]] = deque(maxlen=KEPT)
+        self._ends: deque[float] = deque(maxlen=30)
+        self._start = self._last = time.perf_counter()
+
+    def add(self, result: Result, **extra: float) -> None:
+        """Count a result; `extra` are milliseconds of stages outside the pipeline (`draw`, `write`)."""
+        self.frames += 1
+        self.faces += len(result.tracks)
+        self.frames_with_face += bool(result.tracks)
+        self.video_seconds = result.frame.time
+        for track in result.tracks:
+            self.labels[track.text] += 1
+            self.tracks.setdefault(track.id, Counter())[track.text] += 1
+        self._spent.append(result.milliseconds | extra)
+        self._last = time.perf_counter()
+        self._ends.append(self._last)
+
+    @property
+    def fps(self) -> float:
+        """Frames a second from the start to the last result, everything included (reading, drawing, writing)."""
+        return self.frames / (self._last - self._start) if self.frames else 0.0
+
+    @property
+    def recent_fps(self) -> float | None:
+        """Frames a second over the last 30 frames; None for the first five."""
+        if len(self._ends) < 5:
+            return None
+        return (len(self._ends) - 1) / max(self._ends[-1] - self._ends[0], 1e-6)
+
+    @property
+    def stages(self) -> dict[str, np.ndarray]:
+        """Milliseconds by stage, one entry a frame (the last 10,000), in the order of the work."""
+        # A copy: another thread may be adding while a notebook draws.
+        rows = list(self._spent)
+        names = [name for name in ("read", *STAGES, "draw", "write") if any(name in row for row in rows)]
+        return {name: np.array([row.get(name, 0.0) for row in rows]) for name in names}
+
+    def percentile(self, q: float) -> float:
+        """Percentile (0–100) of the milliseconds from a frame's arrival to its labels drawn."""
+        work = [ms for stage, ms in self.stages.items() if stage not in ("read", "write")]
+        return float(np.percentile(np.sum(work, axis=0), q)) if work else float("nan")
+
+    def lines(self) -> list[str]:
+        """The summary in words, one line a fact."""
+        if not self.frames:
+            return ["no frame was processed"]
+        lines = [
+            f"speed: {self.fps:.1f} FPS over {self.frames} frames; from frame to drawn label "
+            f"median {self.percentile(50):.1f} ms, p95 latency {self.percentile(95):.1f} ms"
+        ]
+        if not self.faces:
+            return [*lines, f"faces: no face was found in {self.frames} frames"]
+        shown = ", ".join(
+            f"track {number}: {' / '.join(f'{label} {n}' for label, n in counts.most_common(3))}"
+            for number, counts in list(self.tracks.items())[:8]
+        )
+        more = f" and {len(self.tracks) - 8} more" if len(self.tracks) > 8 else ""
+        where = f"faces: in {self.frames_with_face} of {self.frames} frames, {len(self.tracks)} tracks"
+        return [*lines, f"{where} (frames by apparent expression: {shown}{more})"]

@@ -1,0 +1,160 @@
+"""Similarity transforms recover what made the points, and aligned faces are where the template wants them."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+import pytest
+from face_images import portrait
+
+from fer_utils.faces.alignment import (
+    TEMPLATE,
+    align,
+    align_all,
+    align_points,
+    roll,
+    scales,
+    similarity,
+    transform,
+    trusted,
+)
+from fer_utils.faces.detector import Detector
+from fer_utils.faces.landmarks import Landmarks
+from fer_utils.faces.preprocess import ImageError
+
+
+def turned(points: np.ndarray, angle: float, scale: float, shift: tuple[float, float]) -> np.ndarray:
+    a = np.radians(angle)
+    return scale * points @ np.array([[np.cos(a), np.sin(a)], [-np.sin(a), np.cos(a)]]) + shift
+
+
+@pytest.mark.parametrize("angle", [-170, -40, 0, 15, 90])
+@pytest.mark.parametrize("scale", [0.3, 1, 4])
+def test_recovers_a_known_similarity(angle, scale):
+    target = turned(TEMPLATE, angle, scale, (7, -3))
+    matrix = similarity(TEMPLATE, target)
+    np.testing.assert_allclose(TEMPLATE @ matrix[:, :2].T + matrix[:, 2], target, atol=1e-4)
+    assert np.degrees(np.arctan2(matrix[1, 0], matrix[0, 0])) == pytest.approx(angle, abs=1e-4)
+    assert np.hypot(*matrix[:, 0]) == pytest.approx(scale, rel=1e-5)
+
+
+def test_is_umeyama_s_solution():
+    rng = np.random.default_rng(5)
+    source, target = rng.normal(size=(2, 9, 2))
+    a, b = source - source.mean(0), target - target.mean(0)
+    u, d, vt = np.linalg.svd(b.T @ a / 9)
+    sign = np.array([1, np.sign(np.linalg.det(u) * np.linalg.det(vt))])
+    rotation = u @ np.diag(sign) @ vt
+    scale = (d * sign).sum() / a.var(0).sum()
+    np.testing.assert_allclose(similarity(source, target)[:, :2], scale * rotation, atol=1e-10)
+
+
+def test_never_mirrors():
+    mirrored = TEMPLATE * (-1, 1)
+    assert np.linalg.det(similarity(TEMPLATE, mirrored)[:, :2]) > 0
+
+
+@pytest.mark.parametrize(("source", "message"), [
+    (np.full((5, 2), 3.0), "coincide"), (np.full((5, 2), np.nan), "finite"), (np.zeros((4, 2)), r"\[K, 2\]"),
+    (np.zeros((5, 3)), r"\[K, 2\]"),
+])
+def test_points_without_a_similarity(source, message):
+    with pytest.raises(ValueError, match=message):
+        similarity(source, TEMPLATE)
+
+
+def test_template_is_symmetrical_and_inside():
+    np.testing.assert_allclose(TEMPLATE[[1, 0, 2, 4, 3]] * (-1, 1) + (47, 0), TEMPLATE, atol=1e-5)
+    assert (TEMPLATE > 5).all() and (TEMPLATE < 43).all()
+
+
+def test_aligning_an_aligned_face_changes_nothing():
+    image = cv2.resize(portrait()[20:200, 140:320], (48, 48), interpolation=cv2.INTER_AREA)
+    np.testing.assert_allclose(align(image, TEMPLATE).astype(int), image, atol=1)
+
+
+@pytest.mark.parametrize("angle", [-35, 0, 25])
+@pytest.mark.parametrize("side", [48, 96])
+def test_landmarks_land_on_the_template(angle, side):
+    """Dots painted on the landmarks of a turned, small or large face stand on the template afterwards."""
+    points = turned(TEMPLATE - 23.5, angle, 3, (110, 90)).astype(np.float32)
+    for number, (x, y) in enumerate(points):
+        distance = ((np.mgrid[:200, :220] - [[[y]], [[x]]]) ** 2).sum(axis=0)
+        image = (255 * np.exp(-distance / 18)).astype(np.uint8)
+        aligned = align(image, points, size=side).astype(float)
+        rows, columns = np.mgrid[:side, :side]
+        centre = np.array([(aligned * columns).sum(), (aligned * rows).sum()]) / aligned.sum()
+        np.testing.assert_allclose(centre, (TEMPLATE[number] + 0.5) * side / 48 - 0.5, atol=0.15)
+        np.testing.assert_allclose(centre, align_points(points, size=side)[number], atol=0.15)
+
+
+def test_a_turned_portrait_comes_out_upright():
+    whole = portrait()
+    with Detector() as detector:
+        straight = align(whole, detector.detect(whole)[0].landmarks, size=96)
+        turn = cv2.getRotationMatrix2D((225, 110), 25, 0.8)
+        crooked = cv2.warpAffine(whole, turn, (512, 512), flags=cv2.INTER_AREA)
+        again = align(crooked, detector.detect(crooked)[0].landmarks, size=96)
+    middle = (slice(20, 80), slice(20, 76))
+    assert np.corrcoef(straight[middle].ravel(), again[middle].ravel())[0, 1] > 0.9
+
+
+def test_a_large_face_is_averaged_not_sampled():
+    stripes = np.zeros((960, 960), np.uint8)
+    stripes[:, ::2] = 255  # finer than a 48-px face can show: must become gray
+    aligned = align(stripes, TEMPLATE * 20 + 9.5)
+    assert aligned.min() > 100 and aligned.max() < 155
+
+
+def test_pixels_beyond_the_border_repeat_it():
+    aligned = align(np.full((20, 20, 3), 77, np.uint8), TEMPLATE / 2)
+    assert aligned.shape == (48, 48, 3) and (aligned == 77).all()
+
+
+@pytest.mark.parametrize("image", [np.zeros((9, 9)), np.zeros((0, 9), np.uint8), np.zeros(9, np.uint8)])
+def test_align_refuses_what_is_no_picture(image):
+    with pytest.raises(ImageError, match="image must be uint8"):
+        align(image, TEMPLATE)
+
+
+def test_align_refuses_a_face_that_was_not_found():
+    with pytest.raises(ValueError, match="was a face found"):
+        align(np.zeros((48, 48), np.uint8), np.full((5, 2), np.nan))
+    with pytest.raises(ValueError, match="size must be"):
+        align(np.zeros((48, 48), np.uint8), TEMPLATE, size=0)
+
+
+def test_align_all_keeps_whole_frames_where_no_face_was_found():
+    rng = np.random.default_rng(0)
+    images = rng.integers(0, 256, (3, 48, 48), dtype=np.uint8)
+    points = Landmarks.empty(3)
+    points.points[1], points.attempts[1], points.scores[1] = TEMPLATE + 4, 1, 0.9
+    aligned, flags = align_all(images, points)
+    assert flags.tolist() == [False, True, False]
+    np.testing.assert_array_equal(aligned[[0, 2]], images[[0, 2]])
+    np.testing.assert_array_equal(aligned[1], align(images[1], TEMPLATE + 4))
+    assert aligned is not images
+
+
+def test_a_small_face_must_be_certain():
+    points = Landmarks.empty(5)
+    for row, (shrink, score) in enumerate([(1, 0.5), (2, 0.9), (2, 0.97), (0.5, 0.6)]):
+        points.points[row], points.scores[row], points.attempts[row] = 24 + (TEMPLATE - 24) / shrink, score, 1
+    np.testing.assert_allclose(scales(points.points), [1, 2, 2, 0.5, np.nan], rtol=1e-5)
+    assert trusted(points).tolist() == [True, False, True, True, False]
+    assert align_all(np.zeros((5, 48, 48), np.uint8), points)[1].tolist() == [True, False, True, True, False]
+
+
+def test_align_all_needs_a_row_for_every_image():
+    with pytest.raises(ValueError, match="one length; got 2 and 3"):
+        align_all(np.zeros((2, 48, 48), np.uint8), Landmarks.empty(3))
+
+
+def test_transform_scales_with_the_size():
+    matrix = transform(TEMPLATE, size=96)
+    np.testing.assert_allclose(matrix, [[2, 0, 0.5], [0, 2, 0.5]], atol=1e-5)
+
+
+@pytest.mark.parametrize("angle", [-50, 0, 30])
+def test_roll_is_the_turn_of_the_eyes(angle):
+    assert roll(turned(TEMPLATE, angle, 2, (0, 0))[None])[0] == pytest.approx(angle, abs=1e-4)

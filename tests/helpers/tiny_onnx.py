@@ -1,0 +1,49 @@
+"""A real ONNX classifier of a few kilobytes: mean colour → linear → softmax."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import onnx
+from onnx import TensorProto, helper, numpy_helper
+
+from fer_utils.data.fer2013 import CLASSES
+
+KERNEL = np.random.default_rng(7).normal(0, 0.01, (3, 7)).astype(np.float32)
+
+
+def write(
+    path: Path,
+    *,
+    shape: tuple = ("N", 96, 96, 3),
+    classes: tuple[str, ...] | None = CLASSES,
+    outputs: int = 7,
+    input_type: int = TensorProto.FLOAT,
+) -> Path:
+    """Write the classifier; arguments make it wrong in one way each."""
+    nodes = [
+        helper.make_node("Cast", ["image"], ["float"], to=TensorProto.FLOAT),
+        helper.make_node("ReduceMean", ["float"], ["mean"], axes=[1, 2], keepdims=0),
+        helper.make_node("MatMul", ["mean", "kernel"], ["logits"]),
+        helper.make_node("Softmax", ["logits"], ["probabilities"], axis=-1),
+    ]
+    graph = helper.make_graph(
+        nodes, "tiny",
+        [helper.make_tensor_value_info("image", input_type, shape)],
+        [helper.make_tensor_value_info("probabilities", TensorProto.FLOAT, [shape[0], outputs])],
+        [numpy_helper.from_array(np.ascontiguousarray(np.resize(KERNEL, (3, outputs))), "kernel")],
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+    if classes is not None:
+        helper.set_model_props(model, {"classes": json.dumps(classes), "run": "tiny"})
+    onnx.save(model, path)
+    return path
+
+
+def expected(inputs: np.ndarray) -> np.ndarray:
+    """The same in NumPy."""
+    logits = inputs.astype(np.float64).mean((1, 2)) @ KERNEL.astype(np.float64)
+    powers = np.exp(logits - logits.max(1, keepdims=True))
+    return powers / powers.sum(1, keepdims=True)

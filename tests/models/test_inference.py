@@ -1,0 +1,165 @@
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tiny_onnx
+from onnx import TensorProto
+
+from fer_utils import paths
+from fer_utils.data.fer2013 import CLASSES
+from fer_utils.faces import preprocess
+from fer_utils.models.classifier import Classifier, ModelError, available, manifest
+from fer_utils.training.publish import update_manifest
+
+
+@pytest.fixture
+def tiny(tmp_path: Path) -> Path:
+    return tiny_onnx.write(tmp_path / "tiny.onnx")
+
+
+@pytest.fixture
+def inputs() -> np.ndarray:
+    return np.random.default_rng(3).uniform(0, 255, (5, 96, 96, 3)).astype(np.float32)
+
+
+@pytest.mark.parametrize("batch", [1, 2, 5, 64])
+def test_predict_is_the_network_whatever_the_batch(tiny: Path, inputs: np.ndarray, batch: int) -> None:
+    with Classifier(tiny) as classifier:
+        found = classifier.predict(inputs, batch=batch)
+    assert found.dtype == np.float32 and found.shape == (5, 7)
+    np.testing.assert_allclose(found, tiny_onnx.expected(inputs), atol=1e-5)
+
+
+def test_predict_takes_none_one_and_what_preprocess_makes(tiny: Path, inputs: np.ndarray) -> None:
+    with Classifier(str(tiny), threads=1) as classifier:
+        assert classifier.predict(inputs[:0]).shape == (0, 7)
+        assert classifier.predict(inputs[:1]).shape == (1, 7)
+        assert classifier.predict(preprocess.to_inputs([np.zeros((48, 48), np.uint8)])).shape == (1, 7)
+        assert classifier.predict(inputs[:, ::-1]).shape == (5, 7), "a view that is not contiguous"
+        assert classifier.classes == CLASSES and classifier.metadata["run"] == "tiny"
+
+
+@pytest.mark.parametrize("count", [0, 3, 7])
+def test_any_number_of_faces(tiny: Path, monkeypatch: pytest.MonkeyPatch, count: int) -> None:
+    monkeypatch.setattr("fer_utils.models.classifier.CHUNK", 3)
+    faces = np.random.default_rng(4).integers(0, 256, (count, 48, 48), dtype=np.uint8)
+    with Classifier(tiny) as classifier:
+        found = classifier.predict_faces(faces)
+    assert found.shape == (count, 7) and found.dtype == np.float32
+    np.testing.assert_allclose(found, tiny_onnx.expected(preprocess.to_inputs(faces)), atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    "bad",
+    [
+        np.zeros((96, 96, 3), np.float32), np.zeros((1, 48, 48, 3), np.float32), np.zeros((1, 3, 96, 96), np.float32),
+        np.zeros((1, 96, 96, 1), np.float32), np.zeros((1, 96, 96, 3), np.uint8), np.zeros((1, 96, 96, 3), np.float64),
+    ],
+    ids=["one face", "48 px", "channels first", "gray", "uint8", "float64"],
+)
+def test_predict_says_what_it_wants(tiny: Path, bad: np.ndarray) -> None:
+    with Classifier(tiny) as classifier, pytest.raises(ValueError, match=r"inputs: must be float32 \[N, 96, 96, 3\]"):
+        classifier.predict(bad)
+
+
+def test_options_out_of_range(tiny: Path, inputs: np.ndarray) -> None:
+    with pytest.raises(ValueError, match="threads"):
+        Classifier(tiny, threads=-1)
+    with Classifier(tiny) as classifier, pytest.raises(ValueError, match="batch"):
+        classifier.predict(inputs, batch=0)
+
+
+def test_closed_classifier_says_so(tiny: Path, inputs: np.ndarray) -> None:
+    with Classifier(tiny) as classifier:
+        pass
+    classifier.close()
+    with pytest.raises(ModelError, match="closed"):
+        classifier.predict(inputs)
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"shape": ("N", 48, 48, 3)}, {"shape": ("N", 96, 96, 1)}, {"shape": ("N", "H", "W", 3)},
+        {"shape": (1, 96, 96, 3)}, {"outputs": 8}, {"input_type": TensorProto.UINT8},
+    ],
+    ids=["48 px", "gray", "free sides", "fixed batch", "8 classes", "uint8"],
+)
+def test_other_shapes_are_refused(tmp_path: Path, wrong: dict) -> None:
+    with pytest.raises(ModelError, match="must map|not a readable"):
+        Classifier(tiny_onnx.write(tmp_path / "wrong.onnx", **wrong))
+
+
+def test_alphabetical_or_unnamed_classes_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(ModelError, match="expected Angry"):
+        Classifier(tiny_onnx.write(tmp_path / "sorted.onnx", classes=tuple(sorted(CLASSES))))
+    with pytest.raises(ModelError, match="does not name its classes"):
+        Classifier(tiny_onnx.write(tmp_path / "unnamed.onnx", classes=None))
+
+
+@pytest.mark.parametrize("kept", [0, 10, 200, -1], ids=["empty", "10 bytes", "200 bytes", "one byte short"])
+def test_cut_off_file(tiny: Path, kept: int) -> None:
+    tiny.write_bytes(tiny.read_bytes()[:kept])
+    with pytest.raises(ModelError, match="not a readable ONNX model"):
+        Classifier(tiny)
+
+
+def test_what_is_not_onnx(tmp_path: Path) -> None:
+    (tmp_path / "page.onnx").write_text("<html>404</html>")
+    with pytest.raises(ModelError, match="not a readable ONNX model"):
+        Classifier(tmp_path / "page.onnx")
+
+
+def test_missing_file_names_what_is_there(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, tiny: Path) -> None:
+    monkeypatch.setenv("FER_MODELS", str(tmp_path))
+    shutil.copy(tiny, tmp_path / "mtcnn_pnet.onnx")
+    assert available() == ["tiny"]
+    with Classifier("tiny") as classifier:
+        assert classifier.path == tiny
+    for missing in ("vgg19", tmp_path / "vgg19.onnx", tmp_path):
+        with pytest.raises(ModelError, match="tiny") as caught:
+            Classifier(missing)
+        assert str(tmp_path) in str(caught.value)
+
+
+def test_altered_file_is_refused(tiny: Path, inputs: np.ndarray) -> None:
+    update_manifest(tiny.parent)
+    with Classifier(tiny) as classifier:
+        before = classifier.predict(inputs)
+    content = bytearray(tiny.read_bytes())
+    position = content.index(tiny_onnx.KERNEL[0, 0].tobytes())
+    content[position + 2] ^= 0x10
+    tiny.write_bytes(content)
+    with pytest.raises(ModelError, match="altered"):
+        Classifier(tiny)
+    with Classifier(tiny, check=False) as classifier:
+        assert not np.array_equal(classifier.predict(inputs), before)
+
+
+def test_manifest_absent_or_broken(tmp_path: Path, tiny: Path) -> None:
+    assert manifest(tmp_path) == {"format": 1, "files": {}}
+    for text in ("", "[]", '{"files": []}', '{"format": 1}', "\x00"):
+        (tmp_path / "manifest.json").write_text(text)
+        with pytest.raises(ModelError, match="not a manifest"):
+            Classifier(tiny)
+
+
+def test_starts_without_tensorflow() -> None:
+    code = "import sys, fer_utils.models.classifier; sys.exit('tensorflow' in sys.modules or 'onnx' in sys.modules)"
+    subprocess.run([sys.executable, "-c", code], check=True, cwd=paths.ROOT)
+
+
+@pytest.mark.parametrize("name", available(paths.MODELS))
+def test_shipped_classifier_opens_and_is_described(name: str) -> None:
+    entry = json.loads((paths.MODELS / "manifest.json").read_text())["files"][f"{name}.onnx"]
+    assert entry["private_test"]["n"] > 0 and 0 < entry["private_test"]["macro_f1"] <= 1
+    with Classifier(paths.MODELS / f"{name}.onnx") as classifier:
+        found = classifier.predict(preprocess.to_inputs(np.zeros((2, 48, 48), np.uint8)))
+        assert classifier.metadata["run"] == entry["run"] and classifier.metadata["licence"]
+    np.testing.assert_allclose(found.sum(1), 1, atol=1e-5)

@@ -1,0 +1,98 @@
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from fer_utils.models import build as models
+from fer_utils.models.cpu_layers import native_precision, with_fast_layers
+
+
+@pytest.mark.parametrize("flags, precision", [
+    ("fma avx2 avx512f avx512_bf16", "bfloat16"), ("avx2 amx_bf16", "bfloat16"), ("fma avx2 avx512f", "float32"),
+])
+def test_bfloat16_only_where_the_cpu_multiplies_it(monkeypatch, flags, precision):
+    from pathlib import Path
+
+    monkeypatch.setattr(Path, "read_text", lambda self, **_: f"processor : 0\nflags : {flags}\n")
+    assert native_precision() == precision
+
+
+def test_an_unknown_cpu_gets_float32(monkeypatch):
+    from pathlib import Path
+
+    def missing(self, **_):
+        raise FileNotFoundError
+
+    monkeypatch.setattr(Path, "read_text", missing)
+    assert native_precision() == "float32"
+
+
+@pytest.mark.parametrize("name", ["xception", "mobilenet_v3_large"])
+def test_bfloat16_products_change_little_and_keep_the_weights_in_order(name):
+    exact = models.build(name, weights=None, seed=4)
+    fast = models.build(name, weights=None, seed=4, precision="bfloat16")
+    assert [w.shape for w in fast.weights] == [w.shape for w in exact.weights]
+    fast.set_weights(exact.get_weights())
+    faces = np.random.default_rng(0).uniform(0, 255, (2, 96, 96, 3)).astype(np.float32)
+    first, second = (np.asarray(model.layers[-4](model.layers[1](faces))) for model in (exact, fast))
+    assert second.dtype == np.float32 and not np.array_equal(first, second)  # something really is cast
+    assert np.abs(first - second).mean() < 0.1 * np.abs(first).mean()
+
+
+def test_fused_batchnorm_trains_as_keras_own_does():
+    image = keras.Input((4, 4, 3))
+    exact = keras.Model(image, keras.layers.BatchNormalization(momentum=0.9)(image))
+    exact.layers[1].gamma.assign([0.5, 1.0, 2.0])
+    fast = with_fast_layers(exact, "bfloat16")
+    assert type(fast.layers[1]) is not keras.layers.BatchNormalization
+    inputs = tf.constant(np.random.default_rng(0).normal(3, 2, (16, 4, 4, 3)).astype(np.float32))
+    results = []
+    for model in (exact, fast):
+        with tf.GradientTape() as tape:
+            tape.watch(inputs)
+            outputs = model(inputs, training=True)
+            loss = tf.reduce_sum(outputs**3)
+        wanted = [inputs, *(weight.value for weight in model.trainable_weights)]
+        results.append([outputs, *tape.gradient(loss, wanted), *model.get_weights(), model(inputs, training=False)])
+    # The fused kernel keeps the unbiased variance: 256 values a channel, so a difference of 1/255 at most.
+    assert len(results[0]) == 9
+    for mine, theirs in zip(*results, strict=True):
+        assert np.allclose(mine, theirs, rtol=5e-3, atol=2e-2)
+
+
+@pytest.mark.parametrize("dtype, tolerance", [("bfloat16", 0.03), ("float32", 1e-5)])
+def test_a_pointwise_convolution_is_one_product_with_the_same_result(dtype, tolerance):
+    image = keras.Input((5, 5, 8))
+    outputs = keras.layers.Conv2D(4, 1)(keras.layers.SeparableConv2D(8, 3, padding="same")(image))
+    exact = keras.Model(image, outputs)
+    inputs = np.random.default_rng(0).normal(size=(3, 5, 5, 8)).astype(np.float32)
+    first, second = (np.asarray(model(inputs)) for model in (exact, with_fast_layers(exact, dtype)))
+    assert first.shape == second.shape == (3, 5, 5, 4)
+    assert np.abs(first - second).max() < tolerance * np.abs(first).max()
+
+
+@pytest.mark.parametrize("flags", ["avx2", "avx2 avx512f"])
+@pytest.mark.parametrize("size, stride, padding", [
+    (3, 1, "same"), (5, 1, "same"), (3, 2, "valid"), (5, 2, "valid"), (3, 2, "same"), (4, 1, "same"),
+])
+def test_depthwise_convolutions_train_as_keras_own_do(monkeypatch, flags, size, stride, padding):
+    monkeypatch.setattr("fer_utils.models.cpu_layers._cpu_flags", lambda: set(flags.split()))
+    image = keras.Input((None, None, 6))
+    layer = keras.layers.DepthwiseConv2D(size, strides=stride, padding=padding, bias_initializer="random_normal")
+    exact = keras.Model(image, layer(image))
+    fast = with_fast_layers(exact)
+    assert (type(fast.layers[1]) is keras.layers.DepthwiseConv2D) == ("avx512f" in flags)
+    inputs = tf.constant(np.random.default_rng(0).normal(size=(4, 11, 8, 6)).astype(np.float32))
+
+    @tf.function
+    def results(model):
+        with tf.GradientTape() as tape:
+            tape.watch(inputs)
+            outputs = model(inputs, training=True)
+            loss = tf.reduce_sum(outputs**3)
+        return [outputs, *tape.gradient(loss, [inputs, *(weight.value for weight in model.trainable_weights)])]
+
+    theirs, mine = results(exact), results(fast)
+    assert len(mine) == 4
+    for one, other in zip(mine, theirs, strict=True):
+        assert one.shape == other.shape and np.allclose(one, other, rtol=1e-4, atol=1e-4)

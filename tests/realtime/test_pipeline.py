@@ -1,0 +1,157 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import realtime_tools as tools
+
+from fer_utils.faces import Detector
+from fer_utils.faces.preprocess import crop_face, to_inputs
+from fer_utils.models.classifier import Classifier, ModelError
+from fer_utils.realtime.frame import Frame
+from fer_utils.realtime.pipeline import PREFERRED, STAGES, Pipeline, Settings, best_model
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory) -> str:
+    return str(tools.tiny_classifier(tmp_path_factory.mktemp("model") / "tiny.onnx"))
+
+
+@pytest.fixture
+def pipe(model):
+    with Pipeline(Settings(model=model)) as pipe:
+        yield pipe
+
+
+def play(pipe: Pipeline, frames: list[np.ndarray]) -> list:
+    return [pipe(Frame(image, i / 25, i)) for i, image in enumerate(frames)]
+
+
+def middle(track) -> tuple[float, float]:
+    x, y, width, height = track.box
+    return x + width / 2, y + height / 2
+
+
+def test_a_moving_face_is_followed_and_searched_only_now_and_then(pipe):
+    results = play(pipe, [tools.scene((150 + 5 * i, 240)) for i in range(31)])
+    assert [result.detected for result in results] == [i % 10 == 0 for i in range(31)]
+    for i, result in enumerate(results):
+        (track,) = result.tracks
+        assert track.id == 1
+        assert middle(track) == pytest.approx((150 + 5 * i, 250), abs=20)
+        assert track.landmarks.shape == (5, 2)
+        assert track.box[0] < track.landmarks[:, 0].mean() < track.box[0] + track.box[2]
+
+
+def test_every_frame_can_be_searched(model):
+    with Pipeline(Settings(model=model, every=1)) as pipe:
+        assert all(result.detected for result in play(pipe, [tools.scene((300, 240))] * 5))
+
+
+def test_the_model_sees_exactly_what_it_sees_in_training(pipe):
+    (result,) = play(pipe, [tools.scene((300, 240))])
+    (track,) = result.tracks
+    inputs = to_inputs([crop_face(result.frame.image, track.box)])
+    with Classifier(pipe.classifier.path) as classifier:
+        assert track.raw == pytest.approx(classifier.predict(inputs)[0], abs=1e-6)
+    assert track.probabilities == pytest.approx(track.raw), "the first frame has nothing to be smoothed with"
+
+
+def test_following_agrees_with_searching(pipe, model):
+    frames = [tools.scene((200 + 4 * i, 240), size=110 + i) for i in range(10)]
+    with Pipeline(Settings(model=model, every=1, detect_width=640)) as full:
+        for followed, searched in zip(play(pipe, frames), play(full, frames), strict=True):
+            assert middle(followed.tracks[0]) == pytest.approx(middle(searched.tracks[0]), abs=8)
+            assert followed.tracks[0].box[3] == pytest.approx(searched.tracks[0].box[3], rel=0.2)
+
+
+def test_several_faces_in_one_batch(pipe):
+    results = play(pipe, [tools.scene((120, 150), (330, 250), (540, 330))] * 3)
+    assert [[track.id for track in result.tracks] for result in results] == [[1, 2, 3]] * 3
+    assert sorted(round(middle(track)[0]) for track in results[-1].tracks) == pytest.approx([120, 330, 540], abs=15)
+
+
+def test_a_newcomer_is_found_at_the_next_search(pipe):
+    results = play(pipe, [tools.scene((150, 240))] * 5 + [tools.scene((150, 240), (450, 240))] * 7)
+    counts = [len(result.tracks) for result in results]
+    assert counts == [1] * 10 + [2] * 2
+
+
+def test_a_lost_face_is_searched_at_once_and_keeps_its_number(pipe):
+    empty = tools.scene()
+    results = play(pipe, [tools.scene((300, 240))] * 4 + [empty] * 12 + [tools.scene((310, 240))] * 3)
+    assert [[track.id for track in result.tracks] for result in results] == [[1]] * 4 + [[]] * 12 + [[1]] * 3
+    assert all(result.detected for result in results[4:16])
+    assert len(results[6].hidden) == 1 and results[-1].hidden == []
+
+
+def test_no_face_no_track(pipe):
+    noise = np.random.default_rng(0).integers(0, 256, (480, 640, 3), np.uint8)
+    for result in play(pipe, [tools.scene(), noise, np.zeros((480, 640, 3), np.uint8)]):
+        assert result.tracks == []
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (2, 500), (11, 11), (12, 12), (13, 2000), (2000, 13)])
+def test_pictures_too_small_for_a_face(pipe, shape):
+    (result,) = play(pipe, [np.full((*shape, 3), 128, np.uint8)])
+    assert result.tracks == []
+
+
+def test_the_size_may_change_from_frame_to_frame(pipe):
+    frames = [tools.scene((300, 240)), tools.scene((100, 100), width=200, height=200), np.zeros((1, 1, 3), np.uint8)]
+    counts = [len(result.tracks) for result in play(pipe, [*frames, tools.scene((300, 240))])]
+    assert counts == [1, 1, 0, 1]
+
+
+def test_separate_pictures_have_nothing_in_common(pipe):
+    images = [tools.scene((300, 240)), tools.scene((305, 240)), tools.scene((60, 60), size=40, width=1280, height=960)]
+    results = [pipe(Frame(image, float(i), i), still=True) for i, image in enumerate(images)]
+    assert [[track.id for track in result.tracks] for result in results] == [[1], [2], [3]]
+    assert all(result.detected for result in results)
+
+
+def test_every_stage_is_timed(pipe):
+    (result,) = play(pipe, [tools.scene((300, 240))])
+    assert set(result.milliseconds) == set(STAGES)
+    assert all(ms >= 0 for ms in result.milliseconds.values())
+    assert result.milliseconds["detect"] > 0
+    assert result.latency == pytest.approx(sum(result.milliseconds.values()))
+
+
+def test_a_cut_out_is_refined_as_the_whole_frame_is(pipe):
+    image, box = tools.scene((400, 300)), (350.0, 240.0, 100.0, 120.0)
+    with Detector(fit_to_image=False) as detector:
+        whole, part = detector.refine(image, box), pipe._refine(image, box)
+    assert part.box == pytest.approx(whole.box, abs=2)
+    assert part.landmarks == pytest.approx(whole.landmarks, abs=2)
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [{"every": 0}, {"detect_width": 10}, {"threads": -1}, {"refine_score": 2}, {"half_life": -1}, {"uncertain": 3}],
+)
+def test_bad_settings_are_named(wrong, model):
+    with pytest.raises(ValueError, match=f"^{next(iter(wrong))}: must .*got"):
+        Pipeline(Settings(model=model, **wrong))
+
+
+def test_the_best_model_there_is(monkeypatch, tmp_path):
+    monkeypatch.setenv("FER_MODELS", str(tmp_path))
+    with pytest.raises(ModelError, match="no classifier in models/"):
+        best_model()
+    for name in ("zebra", "mobilenet_v3_large", "xception"):
+        tools.tiny_classifier(tmp_path / f"{name}.onnx")
+        assert best_model() == name
+    assert PREFERRED[0] == "xception"
+
+
+def test_a_model_that_is_not_there():
+    with pytest.raises(ModelError, match="no model at .*nothing.onnx"):
+        Pipeline(Settings(model="nothing"))
+
+
+def test_close_may_be_repeated(model):
+    pipe = Pipeline(Settings(model=model))
+    pipe.close()
+    pipe.close()
+    with pytest.raises((RuntimeError, ModelError), match="closed"):
+        pipe(Frame(tools.scene((300, 240)), 0.0, 0))

@@ -1,0 +1,318 @@
+from __future__ import annotations
+
+import csv
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import threading
+import time
+
+import numpy as np
+import pytest
+import realtime_tools as tools
+
+from fer_utils import paths
+from fer_utils.data.fer2013 import CLASSES
+from fer_utils.faces.preprocess import ImageError
+from fer_utils.realtime import run as realtime
+from fer_utils.realtime.run import Settings, SourceError, SourceLost, pipeline, run
+
+NOISE = np.random.default_rng(0).integers(0, 256, (60, 120, 160, 3), np.uint8)
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory) -> str:
+    return str(tools.tiny_classifier(tmp_path_factory.mktemp("model") / "tiny.onnx"))
+
+
+@pytest.fixture(scope="module")
+def film(tmp_path_factory):
+    """40 frames of a face that moves, 10 frames without one."""
+    frames = [tools.scene((200 + 4 * i, 240)) for i in range(40)] + [tools.scene()] * 10
+    return tools.write_video(tmp_path_factory.mktemp("film") / "film.mp4", frames)
+
+
+def command(*arguments: object) -> list[str]:
+    return [sys.executable, "-m", "fer_utils.realtime.run", *map(str, arguments)]
+
+
+def shell(*arguments: object, **options: object) -> subprocess.CompletedProcess:
+    return subprocess.run(
+        command(*arguments), cwd=paths.ROOT, capture_output=True, text=True, timeout=120, check=False, **options
+    )
+
+
+def rows_of(path) -> list[dict[str, str]]:
+    with open(path, encoding="utf-8", newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def test_import_is_quick_and_without_tensorflow():
+    code = (
+        "import time; start = time.perf_counter(); import fer_utils.realtime.run; spent = time.perf_counter() - start;"
+        "import sys; heavy = ('tensorflow', 'keras', 'matplotlib', 'pandas', 'skimage');"
+        "print(spent, [name for name in heavy if name in sys.modules])"
+    )
+    best = min(
+        subprocess.run([sys.executable, "-c", code], cwd=paths.ROOT, capture_output=True, text=True, check=True).stdout
+        for _ in range(3)
+    )
+    seconds, modules = best.split(" ", 1)
+    assert modules.strip() == "[]"
+    assert float(seconds) <= 1.5
+
+
+def test_a_run_imports_no_tensorflow(model, film):
+    code = (
+        "import sys; from fer_utils import realtime;"
+        f"realtime.run({str(film)!r}, settings=realtime.Settings(model={model!r}), max_frames=5);"
+        "sys.exit('tensorflow' in sys.modules or 'matplotlib' in sys.modules)"
+    )
+    subprocess.run([sys.executable, "-c", code], cwd=paths.ROOT, check=True, capture_output=True)
+
+
+def test_the_clip_from_the_shell(model, tmp_path):
+    video, table, lines = tmp_path / "out.mp4", tmp_path / "out.csv", tmp_path / "out.jsonl"
+    done = shell(
+        "--source", "clip", "--headless", "--model", model, "--output", video, "--csv", table, "--jsonl", lines
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    assert re.search(r"[\d.]+ FPS over 200 frames", done.stdout)
+    assert re.search(r"p95 latency [\d.]+ ms", done.stdout)
+    found, whole, false = re.search(r"found in (\d+) of (\d+) .* false detections in (\d+) of", done.stdout).groups()
+    assert int(found) >= 0.95 * int(whole) > 0
+    assert false == "0"
+    assert len(tools.read_video(video)) == 200
+    rows = rows_of(table)
+    assert len(rows) >= int(found)
+    for row in rows:
+        assert sum(float(row[name]) for name in CLASSES) == pytest.approx(1, abs=2e-3)
+        assert float(row["time"]) == pytest.approx(int(row["frame"]) / 25, abs=2e-3)
+        assert float(row["width"]) > 20 and int(row["track"]) >= 1
+    assert [json.loads(line)["frame"] for line in lines.open()] == [int(row["frame"]) for row in rows]
+    assert "base64" not in table.read_text() and table.stat().st_size < 300 * 300, "numbers, no pixels"
+
+
+def test_nothing_is_stored_unless_it_is_named(model, film, tmp_path):
+    own_cache = os.environ | {"FER_CACHE": str(tmp_path / "cache")}
+    done = shell("--source", film, "--headless", "--model", model, env=own_cache)
+    assert done.returncode == 0
+    assert not list(tmp_path.iterdir())
+
+
+def bad_sources(tmp_path) -> dict[str, tuple[object, str]]:
+    (tmp_path / "empty folder").mkdir()
+    (tmp_path / "text.mp4").write_text("no video")
+    whole = tools.write_video(tmp_path / "whole.mp4", list(NOISE))
+    return {
+        "missing": (tmp_path / "missing.mp4", "there is no file"),
+        "text": (tmp_path / "text.mp4", "is not a video"),
+        "cut": (tools.cut(whole, tmp_path / "cut.mp4"), "is not a video that OpenCV reads, or cut off"),
+        "folder": (tmp_path / "empty folder", "holds no picture"),
+        "camera": (97, "camera 97 cannot be opened"),
+        "url": ("http://127.0.0.1:9/x", "nothing can be read from"),
+    }
+
+
+@pytest.mark.parametrize("kind", ["missing", "text", "cut", "folder", "camera", "url"])
+def test_a_bad_source_is_one_line_and_exit_code_2(tmp_path, model, kind):
+    source, message = bad_sources(tmp_path)[kind]
+    done = shell("--source", source, "--headless", "--model", model, "--csv", tmp_path / "out.csv")
+    assert done.returncode == 2
+    assert message in done.stderr and done.stderr.startswith("error: source: ")
+    assert done.stderr.count("\n") == 1 and "Traceback" not in done.stderr
+    assert not (tmp_path / "out.csv").exists()
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--model", "nothing"], "no model at"), (["--every", "0"], "every: must be 1 or more; got 0"),
+        (["--output", "out.txt"], "must end in .mp4"), (["--csv", "out.xls"], "must end in .csv"),
+        (["--half-life", "-1"], "half_life: must be 0 or more"), (["--output", "/proc/no/out.mp4"], "cannot write"),
+        (["--max-frames", "0"], "max_frames: must be 1 or more"),
+    ],
+)
+def test_bad_options_are_one_line_and_exit_code_2(film, model, capsys, options, message):
+    assert realtime.main(["--source", str(film), "--headless", "--model", model, *options]) == 2
+    error = capsys.readouterr().err
+    assert message in error and error.startswith("error: ") and error.count("\n") == 1
+
+
+def test_the_source_is_never_overwritten(film, model, capsys):
+    before = film.read_bytes()
+    assert realtime.main(["--source", str(film), "--headless", "--model", model, "--output", str(film)]) == 2
+    assert "is the source itself" in capsys.readouterr().err
+    assert film.read_bytes() == before
+
+
+def test_a_file_that_breaks_off_is_processed_as_far_as_it_goes(model, tmp_path, capsys):
+    whole = tools.write_video(tmp_path / "whole.avi", list(NOISE), codec="MJPG")
+    cut = tools.cut(whole, tmp_path / "cut.avi")
+    options = ["--source", str(cut), "--headless", "--model", model, "--output", str(tmp_path / "o.mp4")]
+    assert realtime.main(options) == 0
+    said = capsys.readouterr().out
+    count = int(re.search(r"note: .*breaks off: (\d+) of 60 frames", said).group(1))
+    assert len(tools.read_video(tmp_path / "o.mp4")) == count > 20
+
+
+def test_no_face_is_said_and_leaves_an_empty_table(model, tmp_path, capsys):
+    path = tools.write_video(tmp_path / "empty.mp4", [tools.scene()] * 20)
+    assert realtime.main(["--source", str(path), "--headless", "--model", model, "--csv", str(tmp_path / "o.csv")]) == 0
+    assert "no face was found in 20 frames" in capsys.readouterr().out
+    assert rows_of(tmp_path / "o.csv") == []
+
+
+def test_a_camera_that_goes_away_ends_regularly_with_an_error(model, tmp_path):
+    said = []
+    with tools.Stream() as stream:
+        source = realtime.open_source(stream.url, patience=0.5)
+
+        def unplug(result, _) -> None:
+            stream.mode = "end" if result.frame.index >= 5 else "go"
+
+        with pytest.raises(SourceLost, match="stopped delivering frames"):
+            run(source, output=tmp_path / "o.mp4", settings=Settings(model=model), on_result=unplug, say=said.append)
+    assert any("wrote: " in line for line in said)
+    assert tools.read_video(tmp_path / "o.mp4")
+    assert "capture" not in [thread.name for thread in threading.enumerate()]
+
+
+def test_a_stream_that_ends_from_the_shell(model, tmp_path):
+    with tools.Stream() as stream:
+        threading.Timer(4.0, lambda: setattr(stream, "mode", "end")).start()
+        done = shell("--source", stream.url, "--headless", "--model", model, "--output", tmp_path / "o.mp4")
+    assert done.returncode == 2
+    assert re.fullmatch(r"error: source: http\S+ stopped delivering frames \(after \d+ frames\)\n", done.stderr)
+    assert tools.read_video(tmp_path / "o.mp4")
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_ctrl_c_leaves_a_playable_video_and_a_complete_table(model, tmp_path, number):
+    source = tools.write_video(tmp_path / "long.mp4", [tools.scene((250 + i % 90, 240)) for i in range(90)] * 12)
+    video, table = tmp_path / "out.mp4", tmp_path / "out.csv"
+    process = subprocess.Popen(
+        command("--source", source, "--headless", "--model", model, "--output", video, "--csv", table),
+        cwd=paths.ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+    )
+    while not table.exists() or table.read_text().count("\n") < 31:  # 30 rows and the header
+        assert process.poll() is None
+        time.sleep(0.01)
+    process.send_signal(number)
+    out, err = process.communicate(timeout=30)
+    assert (process.returncode, err) == (0, "")
+    frames, rows = tools.read_video(video), rows_of(table)
+    assert 30 <= len(frames) < 1080
+    assert int(rows[-1]["frame"]) == len(frames) - 1
+    assert all(None not in row.values() for row in rows)
+    assert f"({len(frames)} frames)" in out
+    assert not list(tmp_path.glob(".*"))
+
+
+def test_without_a_display_the_work_goes_on(model, film, tmp_path, monkeypatch, capsys):
+    for name in ("DISPLAY", "WAYLAND_DISPLAY"):
+        monkeypatch.delenv(name, raising=False)
+    assert realtime.main(["--source", str(film), "--model", model, "--csv", str(tmp_path / "o.csv")]) == 0
+    said = capsys.readouterr()
+    assert "no window: there is no display (any more)" in said.out
+    assert said.err == ""
+    assert len(rows_of(tmp_path / "o.csv")) >= 38
+
+
+def test_a_live_view_that_nobody_can_see_ends(model, monkeypatch):
+    for name in ("DISPLAY", "WAYLAND_DISPLAY"):
+        monkeypatch.delenv(name, raising=False)
+    said = []
+    with tools.Stream() as stream:
+        run(stream.url, headless=False, settings=Settings(model=model), say=said.append)
+    assert any("no display" in line for line in said)
+
+
+def test_the_iterator(model, film):
+    results = list(pipeline(film, model=model, every=5, max_frames=12))
+    assert [result.frame.index for result in results] == list(range(12))
+    assert [result.detected for result in results] == [i % 5 == 0 for i in range(12)]
+    assert all(track.text in (*CLASSES, "uncertain") for result in results for track in result.tracks)
+    assert all(result.milliseconds["read"] >= 0 for result in results)
+
+
+def test_the_iterator_gives_the_source_back_however_it_ends(model, film):
+    with pytest.raises(RuntimeError, match="mine"):
+        for _ in pipeline(film, model=model):
+            raise RuntimeError("mine")
+    results = pipeline(film, model=model)
+    next(results)
+    results.close()
+    assert "capture" not in [thread.name for thread in threading.enumerate()]
+
+
+def test_arrays_of_all_kinds(model):
+    face = tools.scene((300, 240))
+    kinds = [face, face[:, :, 1], np.dstack([face, face[:, :, :1]]), face.astype(np.uint16) * 257, face / 255.0]
+    for image in kinds:
+        (result,) = pipeline([image], model=model)
+        assert len(result.tracks) == 1, (image.shape, image.dtype)
+    assert list(pipeline([face[:1, :1]], model=model))[0].tracks == []
+    assert list(pipeline([], model=model)) == []
+    with pytest.raises(ImageError, match="not empty; got"):
+        list(pipeline([face, np.zeros((0, 3), np.uint8)], model=model))
+
+
+def test_colours_reach_the_video_unchanged(model, tmp_path):
+    red = np.zeros((120, 160, 3), np.uint8)
+    red[:, :, 0] = 250
+    run([red] * 5, output=tmp_path / "o.mp4", settings=Settings(model=model), say=lambda _: None)
+    red, green, blue = tools.read_video(tmp_path / "o.mp4")[2][40:80].reshape(-1, 3).mean(0)
+    assert red > 200 and green < 60 and blue < 60
+
+
+def test_bright_faces_are_happy_and_dark_ones_sad(model):
+    # The tiny classifier's rule: it shows that pixels and not only shapes arrive.
+    bright = tools.scene((300, 240))
+    labels = [list(pipeline([image], model=model))[0].tracks[0].label for image in (bright, bright // 3)]
+    assert labels == ["Happy", "Sad"]
+
+
+def test_blurred_faces_are_not_in_the_video(model, film, tmp_path):
+    run(film, output=tmp_path / "o.mp4", blur=True, settings=Settings(model=model), say=lambda _: None, max_frames=20)
+    again = list(pipeline(tmp_path / "o.mp4", model=model, every=1))
+    assert len(again) == 20
+    assert sum(bool(result.tracks) for result in again) == 0
+
+
+def test_a_folder_of_pictures(model, tmp_path):
+    import cv2
+
+    for i, places in enumerate([[(300, 240)], [], [(200, 200), (450, 260)]]):
+        cv2.imwrite(str(tmp_path / f"{i}.png"), tools.scene(*places)[:, :, ::-1])
+    run(tmp_path, tables=[tmp_path / "o.csv"], settings=Settings(model=model), say=lambda _: None)
+    rows = rows_of(tmp_path / "o.csv")
+    assert [row["name"] for row in rows] == ["0.png", "2.png", "2.png"]
+    assert [row["track"] for row in rows] == ["1", "2", "3"]
+
+
+def test_a_run_can_be_ended_from_outside(model, film):
+    seen = []
+
+    def seven(_, drawn) -> bool:
+        seen.append(drawn)
+        return len(seen) < 7
+
+    summary = run(film, settings=Settings(model=model), say=lambda _: None, on_result=seven)
+    assert summary.frames == len(seen) == 7
+    assert seen[0].shape == (480, 640, 3)
+
+
+def test_clip_truth_names_every_frame():
+    truth = realtime.clip_truth()
+    assert len(truth) == 200
+    assert sum(frame.expected for frame in truth) > 150
+    assert any(frame.box is None for frame in truth)
+
+
+def test_errors_are_value_errors():
+    assert issubclass(SourceLost, SourceError) and issubclass(SourceError, ValueError)
+    assert all(hasattr(realtime, name) for name in realtime.__all__)

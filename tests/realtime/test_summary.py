@@ -1,0 +1,76 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from fer_utils.realtime import summary as summary_module
+from fer_utils.realtime.frame import Frame
+from fer_utils.realtime.pipeline import Result
+from fer_utils.realtime.summary import Summary, Truth, detection
+from fer_utils.realtime.tracker import Track
+
+FACE, ELSEWHERE = (100.0, 100.0, 80.0, 100.0), (400.0, 100.0, 80.0, 100.0)
+
+
+def a_result(index: int, labels: dict[int, str], **milliseconds: float) -> Result:
+    p = np.full(7, 1 / 7, np.float32)
+    tracks = [
+        Track(FACE, 0.9, None, time=0, born=0, id=number, raw=p, probabilities=p, label=label, uncertain=False)
+        for number, label in labels.items()
+    ]
+    return Result(Frame(np.zeros((4, 4, 3), np.uint8), index / 25, index), tracks, [], False, milliseconds)
+
+
+def test_detection_counts_each_kind_of_frame():
+    truth = [Truth(FACE, True), Truth(FACE, True), Truth(FACE, True), Truth(None, False), Truth(None, False)]
+    truth += [Truth(FACE, False), Truth(FACE, False)]
+    found = [[FACE], [], [FACE, ELSEWHERE], [], [ELSEWHERE], [FACE], []]
+    result = detection(found, truth)
+    assert (result.with_face, result.found, result.without, result.false) == (3, 2, 2, 1)
+    assert (result.partial, result.stray) == (2, 1)
+    assert result.rate == pytest.approx(2 / 3)
+    assert "2 of 3 frames that hold one (66.7 %), false detections in 1 of 2" in str(result)
+
+
+def test_a_box_elsewhere_is_no_find():
+    result = detection([[ELSEWHERE]], [Truth(FACE, True)])
+    assert (result.found, result.stray) == (0, 1)
+
+
+def test_truth_may_be_longer_but_not_shorter():
+    assert detection([[FACE]], [Truth(FACE, True)] * 3).with_face == 1
+    assert np.isnan(detection([], []).rate)
+    with pytest.raises(ValueError, match="truth: must have an entry for each of the 2 frames; got 1"):
+        detection([[], []], [Truth(None, False)])
+
+
+def test_counts_and_times():
+    summary = Summary()
+    for i in range(20):
+        summary.add(a_result(i, {1: "Happy"} if i % 2 else {}, detect=10.0 * i, read=1000.0), draw=1.0, write=500.0)
+    assert (summary.frames, summary.faces, summary.frames_with_face) == (20, 10, 10)
+    assert summary.labels == {"Happy": 10}
+    assert list(summary.stages) == ["read", "detect", "draw", "write"], "the order of the work"
+    assert summary.percentile(50) == pytest.approx(1 + 95), "reading and writing are no latency"
+    assert summary.fps > 20
+    assert summary.recent_fps > 20
+    assert any("p95 latency" in line and "FPS over 20 frames" in line for line in summary.lines())
+    assert "track 1: Happy 10" in summary.lines()[-1]
+
+
+def test_nothing_and_no_face_are_said():
+    assert Summary().lines() == ["no frame was processed"]
+    assert Summary().recent_fps is None
+    assert np.isnan(Summary().percentile(95))
+    summary = Summary()
+    summary.add(a_result(0, {}, detect=1.0))
+    assert summary.lines()[-1] == "faces: no face was found in 1 frames"
+
+
+def test_memory_stays_flat(monkeypatch):
+    monkeypatch.setattr(summary_module, "KEPT", 50)
+    summary = Summary()
+    for i in range(200):
+        summary.add(a_result(i, {}, detect=float(i)))
+    assert summary.frames == 200
+    assert len(summary.stages["detect"]) == 50
