@@ -44,7 +44,7 @@ def real_data():
     """FER2013 with FER+ votes where they are, loaded once."""
     if not HAS_REAL:
         pytest.skip("needs FER2013: set FER_DATA to it")
-    from fer_utils.data import fer2013 as data
+    from fer_utils import data
 
     return data.load(REAL, votes=VOTES or None)
 
@@ -52,6 +52,6 @@ def real_data():
 @pytest.fixture(scope="session")
 def drawn():
     """The drawn sample."""
-    from fer_utils.data import fer2013 as data
+    from fer_utils import data
 
     return data.load("sample")

@@ -237,7 +237,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--folder", type=Path, default=paths.NOTEBOOKS, help="where the notebooks are")
     options = parser.parse_intermixed_args(arguments)
 
-    from fer_utils.data import fer2013 as data
+    from fer_utils import data
 
     try:
         notebooks = find(options.names, folder=options.folder)

@@ -15,8 +15,8 @@ from fer_utils.data import download as kaggle
 from fer_utils.data.cache import cached, stamp
 from fer_utils.data.fer_csv import CLASSES, SIDE, SPLITS, VOTE_NAMES, DataError, Raw
 
-__all__ = ["CLASSES", "SIDE", "SPLITS", "VOTE_CLASSES", "VOTE_NAMES", "DataError", "Fer", "describe", "duplicates",
-           "image_hashes", "leaked", "load", "majority", "training_rows"]
+__all__ = ["CLASSES", "SIDE", "SPLITS", "VOTE_CLASSES", "VOTE_NAMES", "DataError", "Fer2013", "describe", "duplicates",
+           "image_hashes", "cross_split_duplicates", "load", "majority_vote", "training_indices"]
 
 VOTE_CLASSES = (6, 3, 5, 4, 0, 1, 2)
 """Index into CLASSES of the first seven columns of the votes; contempt, unknown and NF have none."""
@@ -26,10 +26,10 @@ OFFICIAL = (28709, 3589, 3589)  # rows of the three splits
 
 
 @dataclass(frozen=True)
-class Fer:
+class Fer2013:
     """FER2013, or a part of it.
 
-    images: uint8[N, 48, 48], gray 0–255. labels: int8[N], index into CLASSES, -1 = unlabelled. split: int8[N], index
+    images: uint8[N, 48, 48], gray 0–255. labels: int8[N], index into CLASSES, -1 = unlabelled. usage: int8[N], index
     into SPLITS. votes: uint8[N, 10], FER+ votes in the order VOTE_NAMES, or None. origin: where it came from.
     is_sample: the drawn sample, not FER2013. official_splits: False when PublicTest and PrivateTest could not be told
     apart. rows: int32[N], row in the loaded file. notes: remarks for `describe`.
@@ -37,7 +37,7 @@ class Fer:
 
     images: np.ndarray
     labels: np.ndarray
-    split: np.ndarray
+    usage: np.ndarray
     votes: np.ndarray | None
     origin: str
     is_sample: bool
@@ -48,22 +48,22 @@ class Fer:
     def __len__(self) -> int:
         return len(self.images)
 
-    def take(self, index: np.ndarray) -> Fer:
+    def take(self, index: np.ndarray) -> Fer2013:
         """The rows of an index array or a mask, in that order."""
-        return replace(self, images=self.images[index], labels=self.labels[index], split=self.split[index],
+        return replace(self, images=self.images[index], labels=self.labels[index], usage=self.usage[index],
                        votes=None if self.votes is None else self.votes[index], rows=self.rows[index])
 
-    def where(self, split: str) -> Fer:
+    def split(self, split: str) -> Fer2013:
         """The rows of one split ("Training", "PublicTest" or "PrivateTest"), in file order."""
         if split not in SPLITS:
             raise ValueError(f"split must be one of {', '.join(SPLITS)}; got {split!r}")
-        return self.take(self.split == SPLITS.index(split))
+        return self.take(self.usage == SPLITS.index(split))
 
     def counts(self) -> np.ndarray:
         """int[3, 7]: labelled rows by split and class."""
         known = self.labels >= 0
         table = np.zeros((len(SPLITS), len(CLASSES)), int)
-        np.add.at(table, (self.split[known], self.labels[known]), 1)
+        np.add.at(table, (self.usage[known], self.labels[known]), 1)
         return table
 
     @property
@@ -72,7 +72,7 @@ class Fer:
         return " (drawn sample, not FER2013)" if self.is_sample else ""
 
 
-def load(source: str | Path | None = None, *, votes: str | Path | None = None, cache: bool = True) -> Fer:
+def load(source: str | Path | None = None, *, votes: str | Path | None = None, cache: bool = True) -> Fer2013:
     """Load FER2013 from the first place that has it: `source`, FER_DATA, data/, Kaggle, the embedded sample.
 
     `source` is a file or a folder in any form that FER2013 comes in, or "sample" for the embedded sample. `votes` is
@@ -91,7 +91,7 @@ def load(source: str | Path | None = None, *, votes: str | Path | None = None, c
         raise DataError(f"{place} holds no FER2013; expected fer2013.csv, icml_face_data.csv, an archive of one of "
                         "them, or train/<class>/*.jpg and test/<class>/*.jpg")
     raw = cached(path, stamp(path), lambda: _pack(fer_files.read(path)), cache=cache)
-    fer = Fer(raw["images"], raw["labels"], raw["split"], None, str(path), False, bool(raw["flags"][0]),
+    fer = Fer2013(raw["images"], raw["labels"], raw["split"], None, str(path), False, bool(raw["flags"][0]),
               np.arange(len(raw["labels"]), dtype=np.int32))
     file = _votes_file(votes, (place, path))
     if file is None:
@@ -106,23 +106,23 @@ def image_hashes(images: np.ndarray) -> np.ndarray:
     return np.frombuffer(digest, "<u8").astype(np.uint64)
 
 
-def leaked(fer: Fer) -> np.ndarray:
+def cross_split_duplicates(fer: Fer2013) -> np.ndarray:
     """bool[N]: Training rows whose exact image also stands in PublicTest or PrivateTest."""
     hashes = image_hashes(fer.images)
-    return (fer.split == 0) & np.isin(hashes, hashes[fer.split != 0])
+    return (fer.usage == 0) & np.isin(hashes, hashes[fer.usage != 0])
 
 
-def training_rows(fer: Fer) -> np.ndarray:
-    """int[M]: the rows to train on: Training, labelled, and not leaked."""
-    return np.flatnonzero((fer.split == 0) & (fer.labels >= 0) & ~leaked(fer))
+def training_indices(fer: Fer2013) -> np.ndarray:
+    """int[M]: the rows to train on: Training, labelled, and not in a test split as well."""
+    return np.flatnonzero((fer.usage == 0) & (fer.labels >= 0) & ~cross_split_duplicates(fer))
 
 
-def duplicates(fer: Fer) -> dict[str, int]:
+def duplicates(fer: Fer2013) -> dict[str, int]:
     """Count exact duplicates.
 
     unique_images: distinct images. groups: images that stand more than once. groups_across_splits: those of them that
     stand in several splits. conflicting_groups: those with several labels. private_in_training: PrivateTest rows whose
-    image also stands in Training. leaked_training_rows: what `leaked` marks. blank_images: rows of one gray value.
+    image also stands in Training. leaked_training_rows: what `cross_split_duplicates` marks. blank_images: rows of one gray value.
     """
     hashes = image_hashes(fer.images)
     _, group, size = np.unique(hashes, return_inverse=True, return_counts=True)
@@ -135,15 +135,15 @@ def duplicates(fer: Fer) -> dict[str, int]:
     return {
         "unique_images": len(size),
         "groups": int((size > 1).sum()),
-        "groups_across_splits": int((distinct(fer.split) > 1).sum()),
+        "groups_across_splits": int((distinct(fer.usage) > 1).sum()),
         "conflicting_groups": int((distinct(fer.labels) > 1).sum()),
-        "private_in_training": int(((fer.split == 2) & np.isin(hashes, hashes[fer.split == 0])).sum()),
-        "leaked_training_rows": int(leaked(fer).sum()),
+        "private_in_training": int(((fer.usage == 2) & np.isin(hashes, hashes[fer.usage == 0])).sum()),
+        "leaked_training_rows": int(cross_split_duplicates(fer).sum()),
         "blank_images": int((flat.max(1) == flat.min(1)).sum()),
     }
 
 
-def majority(votes: np.ndarray, *, share: float = 0.5) -> np.ndarray:
+def majority_vote(votes: np.ndarray, *, share: float = 0.5) -> np.ndarray:
     """The class on which FER+'s voters agree: int [N], -1 where no class has more than `share` of a face's votes.
 
     `votes`: uint8 [N, 10] in the order VOTE_NAMES; a majority for contempt, unknown or "not a face" is no class here.
@@ -155,9 +155,9 @@ def majority(votes: np.ndarray, *, share: float = 0.5) -> np.ndarray:
     return np.where(clear, np.array([*VOTE_CLASSES, -1, -1, -1])[top], -1)
 
 
-def describe(fer: Fer) -> str:
+def describe(fer: Fer2013) -> str:
     """A few lines of plain text: what was found where, and what the reader should know about it."""
-    sizes = [int((fer.split == i).sum()) for i in range(len(SPLITS))]
+    sizes = [int((fer.usage == i).sum()) for i in range(len(SPLITS))]
     title = "Embedded drawn sample, not FER2013" if fer.is_sample else "FER2013"
     parts = ", ".join(f"{name} {n:,}" for name, n in zip(SPLITS, sizes, strict=True))
     lines = [f"{title}: {len(fer):,} images of {SIDE} × {SIDE} ({parts})", f"from {fer.origin}"]
@@ -206,13 +206,13 @@ def _votes_file(votes: str | Path | None, near: tuple[Path, ...]) -> Path | None
     return next((folder / VOTES_FILE for folder in folders if (folder / VOTES_FILE).is_file()), None)
 
 
-def _misfit(fer: Fer, votes: np.ndarray, split: np.ndarray, *, official_order: bool) -> str | None:
+def _misfit(fer: Fer2013, votes: np.ndarray, split: np.ndarray, *, official_order: bool) -> str | None:
     """Why the votes cannot belong to these rows, or None."""
     if not official_order:
         return "this copy of FER2013 does not tell the row of each image"
     if len(split) != len(fer):
         return f"it has {len(split):,} rows, the data {len(fer):,}"
-    wrong = np.flatnonzero(split != fer.split)
+    wrong = np.flatnonzero(split != fer.usage)
     if wrong.size:
         return f"its Usage differs from the data's in {wrong.size:,} rows, first in line {wrong[0] + 2}"
     faces = votes[:, :7].any(1)
@@ -221,7 +221,7 @@ def _misfit(fer: Fer, votes: np.ndarray, split: np.ndarray, *, official_order: b
     return None if agreement > 0.4 else f"its majority agrees with only {agreement:.0%} of the labels"
 
 
-def _join(fer: Fer, file: Path, *, asked: bool, official_order: bool, cache: bool) -> Fer:
+def _join(fer: Fer2013, file: Path, *, asked: bool, official_order: bool, cache: bool) -> Fer2013:
     """Attach FER+ votes by row. A file that was asked for must fit; one that merely lies there is noted if not."""
     found = cached(file.resolve(), stamp(file),
                    lambda: dict(zip(("votes", "split"), fer_csv.read_votes(file), strict=True)), cache=cache)
@@ -237,20 +237,20 @@ def _join(fer: Fer, file: Path, *, asked: bool, official_order: bool, cache: boo
 
 
 def _pack(raw: Raw) -> dict[str, np.ndarray]:
-    return {"images": raw.images, "labels": raw.labels, "split": raw.split,
+    return {"images": raw.images, "labels": raw.labels, "split": raw.usage,
             "flags": np.array([raw.official_splits, raw.official_order])}
 
 
-def _sample(*, cache: bool) -> Fer:
+def _sample(*, cache: bool) -> Fer2013:
     """The drawn sample; the cache follows the package's source, so that a change to the drawing shows at once."""
     from fer_utils.data import make_sample as sample
 
-    made: list[Fer] = []
+    made: list[Fer2013] = []
 
     def build() -> dict[str, np.ndarray]:
         fer = sample.faces()
         made.append(fer)
-        return {"images": fer.images, "labels": fer.labels, "split": fer.split, "votes": fer.votes,
+        return {"images": fer.images, "labels": fer.labels, "split": fer.usage, "votes": fer.votes,
                 "origin": np.array(fer.origin)}
 
     folder = Path(__file__).parent
@@ -258,5 +258,5 @@ def _sample(*, cache: bool) -> Fer:
     stored = cached(folder, source.hexdigest(), build, cache=cache)
     if made:
         return made[0]
-    return Fer(stored["images"], stored["labels"], stored["split"], stored["votes"], str(stored["origin"]), True, True,
+    return Fer2013(stored["images"], stored["labels"], stored["split"], stored["votes"], str(stored["origin"]), True, True,
                np.arange(len(stored["labels"]), dtype=np.int32))

@@ -29,7 +29,7 @@ class DataError(ValueError):
 
 @dataclass(frozen=True)
 class Raw:
-    """What a file holds: images uint8[N, 48, 48], labels int8[N] (-1 unlabelled), split int8[N], and two facts.
+    """What a file holds: images uint8[N, 48, 48], labels int8[N] (-1 unlabelled), usage int8[N], and two facts.
 
     `official_splits`: PublicTest and PrivateTest are known. `official_order`: row i is row i of fer2013.csv, as far
     as the file can tell, so that FER+ votes can be joined by row.
@@ -37,7 +37,7 @@ class Raw:
 
     images: np.ndarray
     labels: np.ndarray
-    split: np.ndarray
+    usage: np.ndarray
     official_splits: bool = True
     official_order: bool = True
 

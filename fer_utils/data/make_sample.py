@@ -14,7 +14,7 @@ import cv2
 import numpy as np
 
 from fer_utils.data.clip import CLIP_LABEL, FPS, ClipFrame, clip_frames, clip_path
-from fer_utils.data.fer2013 import CLASSES, Fer
+from fer_utils.data.fer2013 import CLASSES, Fer2013
 from fer_utils.data.drawn_faces import draw, random_look
 from fer_utils.data.facial_actions import CONFUSIONS, random_units
 
@@ -35,10 +35,10 @@ FER_PLUS = ("Neutral", "Happy", "Surprise", "Sad", "Angry", "Disgust", "Fear", "
 MIN_N, MAX_N = 100, 35_887
 
 
-def faces(*, seed: int = 2013, n: int = 3600) -> Fer:
+def faces(*, seed: int = 2013, n: int = 3600) -> Fer2013:
     """A drawn data set in FER2013's form: the same splits (80/10/10 %), class proportions, faults and FER+-like votes.
 
-    Returns `Fer`: images uint8 [n, 48, 48], labels int8 [n], split int8 [n], votes uint8 [n, 10], Training rows first.
+    Returns `Fer2013`: images uint8 [n, 48, 48], labels int8 [n], split int8 [n], votes uint8 [n, 10], Training rows first.
     Like FER2013 it holds some exact copies across splits (a few under another label) and blank images. Every class
     stands in every split. The same `seed` and `n` give the same bytes with the same versions of NumPy and OpenCV.
     Raises ValueError for a seed that is not a whole number from 0, or n outside 100–35,887.
@@ -47,10 +47,10 @@ def faces(*, seed: int = 2013, n: int = 3600) -> Fer:
         if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or not low <= value <= high:
             raise ValueError(f"{name} must be a whole number from {low} to {high}, got {value!r}")
     images, labels, split, votes = (part.copy() for part in _drawn(int(seed), int(n)))
-    return Fer(
+    return Fer2013(
         images=images,
         labels=labels,
-        split=split,
+        usage=split,
         votes=votes,
         origin=f"the embedded drawn sample (seed {seed}, {n:,} faces)",
         is_sample=True,

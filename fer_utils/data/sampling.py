@@ -4,7 +4,7 @@ The samplers touch no pixel: they take labels and return positions in them, so o
 order. The draws themselves are imbalanced-learn's (Lemaître et al. 2017), which refuses images (imbalanced-learn issue
 966); it is therefore given a column of row numbers and asked for ``sample_indices_``.
 
-Resample after the split, and training rows only. :func:`naive_split` does it the wrong way round, for one purpose: to
+Resample after the split, and training rows only. :func:`resample_before_split` does it the wrong way round, for one purpose: to
 measure how much that order flatters a model.
 """
 
@@ -79,7 +79,7 @@ def resample(
     return np.sort(indices).astype(np.int64)
 
 
-def naive_split(
+def resample_before_split(
     labels: np.ndarray,
     method: str,
     *,

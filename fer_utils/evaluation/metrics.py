@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from fer_utils.data.fer2013 import CLASSES
+from fer_utils.data import CLASSES
 
 __all__ = [
     "bootstrap", "change", "confusion", "ece", "fit_temperature", "mcnemar", "paired_matrices", "per_class",

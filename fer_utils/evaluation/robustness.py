@@ -28,7 +28,7 @@ from fer_utils.training import publish as shipping
 if TYPE_CHECKING:
     import pandas as pd
 
-    from fer_utils.data.fer2013 import Fer
+    from fer_utils.data import Fer2013
 
 __all__ = [
     "CLEAN", "EXPLAINED", "read_lime", "read_robustness", "read_views", "record_lime", "record_robustness",
@@ -45,14 +45,14 @@ def _hash(path: Path) -> str:
     return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
-def record_views(name: str, fer: Fer) -> Path:
+def record_views(name: str, fer: Fer2013) -> Path:
     """Judge PrivateTest in twelve views (`tta.predict`) with `models/<name>.onnx`; returns the file.
 
     PublicTest is left out: it chose the views (`tta`), and would flatter them.
     """
     run = Run(name)
     with Classifier(name) as classifier:
-        private = fer.where("PrivateTest")
+        private = fer.split("PrivateTest")
         both = (shipping.faces_for(classifier.metadata, private, other=other) for other in (False, True))
         found = tta.predict([classifier.predict_faces], *both)
         with paths.atomic(run.folder / VIEWS) as temporary:
@@ -105,12 +105,12 @@ def _classes(digits: str) -> np.ndarray:
     return np.frombuffer(digits.encode("ascii"), np.uint8).astype(np.int64) - ord("0")
 
 
-def record_robustness(name: str, fer: Fer, *, rows: int | None = None, seed: int = 2013) -> Path:
+def record_robustness(name: str, fer: Fer2013, *, rows: int | None = None, seed: int = 2013) -> Path:
     """`robustness` of `models/<name>.onnx` on PrivateTest, or on `rows` of its rows drawn by `seed`; returns the file.
 
     A model of aligned faces has them found and aligned in the changed pictures, as it would in life.
     """
-    run, private = Run(name), fer.where("PrivateTest")
+    run, private = Run(name), fer.split("PrivateTest")
     chosen = np.arange(len(private.labels))
     if rows is not None and not 1 <= rows <= len(chosen):
         raise ValueError(f"rows: must lie in 1 … {len(chosen)}; got {rows}")
@@ -145,12 +145,12 @@ def read_robustness(name: str) -> pd.DataFrame:
     return table
 
 
-def record_lime(name: str, fer: Fer, *, each: int = 40, samples: int = 400, verbose: bool = False) -> Path:
+def record_lime(name: str, fer: Fer2013, *, each: int = 40, samples: int = 400, verbose: bool = False) -> Path:
     """`lime_study.study` of `models/<name>.onnx` on `each` PrivateTest faces of the classes `EXPLAINED`; the file.
 
     The faces are chosen without the model's help, so that every model is asked about the same ones.
     """
-    run, private = Run(name), fer.where("PrivateTest")
+    run, private = Run(name), fer.split("PrivateTest")
     found = faces.load_landmarks(private)
     rows = lime_study.choose_faces(private, found, classes=EXPLAINED, each=each)
 
@@ -192,7 +192,7 @@ def main(arguments: list[str] | None = None) -> None:
     """Command line; see the top of this file."""
     import argparse
 
-    from fer_utils.data import fer2013 as data
+    from fer_utils import data
 
     parser = argparse.ArgumentParser(
         prog="python -m fer_utils.evaluation", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter

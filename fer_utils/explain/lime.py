@@ -11,8 +11,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from fer_utils.data.fer2013 import CLASSES
-from fer_utils.faces.preprocess import to_input
+from fer_utils.data import CLASSES
+from fer_utils.faces import to_input
 
 __all__ = [
     "SAMPLES", "SEGMENTS", "Explanation", "Predict", "ask", "choose", "explain", "explain_classes", "superpixels",

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from fer_utils.data.fer2013 import CLASSES
+from fer_utils.data import CLASSES
 from fer_utils.explain import faithfulness as trust
 from fer_utils.explain import lime as explain
 from fer_utils.faces import alignment, landmarks
@@ -16,7 +16,7 @@ from fer_utils.faces import alignment, landmarks
 if TYPE_CHECKING:
     import pandas as pd
 
-    from fer_utils.data.fer2013 import Fer
+    from fer_utils.data import Fer2013
 
 __all__ = ["Study", "choose_faces", "intervals", "measures", "study"]
 
@@ -64,7 +64,7 @@ class Study:
 
 
 def choose_faces(
-    fer: Fer, found: landmarks.Landmarks, *, classes: Sequence[str], each: int = 40, seed: int = 2013
+    fer: Fer2013, found: landmarks.Landmarks, *, classes: Sequence[str], each: int = 40, seed: int = 2013
 ) -> np.ndarray:
     """Faces to explain, chosen without asking a network, so that several networks can be compared on the same ones.
 
@@ -92,7 +92,7 @@ def choose_faces(
 
 def study(
     predict: explain.Predict,
-    fer: Fer,
+    fer: Fer2013,
     rows: np.ndarray,
     found: landmarks.Landmarks,
     *,

@@ -17,9 +17,20 @@ from fer_utils.faces.alignment import (
            transform,
            trusted,
 )
+from fer_utils.faces.boxes import Box, iou
 from fer_utils.faces.detector import LANDMARKS, Detector, Face
 from fer_utils.faces.landmarks import ATTEMPTS, Attempt, Landmarks, fer_landmarks, load_landmarks, search
+from fer_utils.faces.preprocess import (
+           INPUT_SIZE,
+           ImageError,
+           crop_face,
+           frame_of,
+           to_gray48,
+           to_input,
+           to_inputs,
+           to_uint8,
+)
 
-__all__ = ["ATTEMPTS", "LANDMARKS", "TEMPLATE", "Attempt", "Detector", "Face", "Landmarks", "align", "align_all",
-           "align_points", "fer_landmarks", "load_landmarks", "roll", "scales", "search", "similarity", "transform",
-           "trusted"]
+__all__ = ["ATTEMPTS", "INPUT_SIZE", "LANDMARKS", "TEMPLATE", "Attempt", "Box", "Detector", "Face", "ImageError", "Landmarks",
+           "align", "align_all", "align_points", "crop_face", "fer_landmarks", "frame_of", "iou", "load_landmarks", "roll",
+           "scales", "search", "similarity", "to_gray48", "to_input", "to_inputs", "to_uint8", "transform", "trusted"]

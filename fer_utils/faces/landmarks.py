@@ -25,7 +25,7 @@ from fer_utils.faces.detector import Detector, Face
 from fer_utils.faces.preprocess import ImageError
 
 if TYPE_CHECKING:
-    from fer_utils.data.fer2013 import Fer
+    from fer_utils.data import Fer2013
 
 __all__ = ["ATTEMPTS", "BORDERS", "Attempt", "Landmarks", "fer_landmarks", "landmarks_path", "load_landmarks",
            "mirrored", "prepare", "record", "search"]
@@ -215,12 +215,12 @@ def landmarks_path() -> Path:
     return paths.MODELS / "landmarks.npz"
 
 
-def load_landmarks(fer: Fer, *, progress: Callable[[int, int], None] | None = None) -> Landmarks:
+def load_landmarks(fer: Fer2013, *, progress: Callable[[int, int], None] | None = None) -> Landmarks:
     """Landmarks of a data set: read from models/landmarks.npz where an image's pixels are known, else found now.
 
     Any order and any subset of FER2013 matches. What had to be found is kept in the cache folder for the next call.
     """
-    from fer_utils.data.fer2013 import image_hashes
+    from fer_utils.data import image_hashes
 
     hashes = image_hashes(fer.images)
     result = Landmarks.empty(len(fer))
@@ -238,13 +238,13 @@ def load_landmarks(fer: Fer, *, progress: Callable[[int, int], None] | None = No
     return result
 
 
-def record(fer: Fer, *, target: Path | None = None, workers: int = 0, chunk: int = 2048,
+def record(fer: Fer2013, *, target: Path | None = None, workers: int = 0, chunk: int = 2048,
            progress: Callable[[int, int], None] | None = None) -> Path:
     """Find the landmarks of a whole data set and write them to `target` (models/landmarks.npz), chunk by chunk.
 
     A finished chunk lies in the checkpoint folder, so a stopped run goes on where it was; a finished run removes them.
     """
-    from fer_utils.data.fer2013 import image_hashes
+    from fer_utils.data import image_hashes
 
     hashes, parts, files = image_hashes(fer.images), [], []
     for start in range(0, len(fer), chunk):
@@ -297,7 +297,7 @@ def _put(result: Landmarks, rows: np.ndarray, part: Landmarks) -> None:
 
 
 if __name__ == "__main__":
-    from fer_utils.data import fer2013 as data
+    from fer_utils import data
 
     written = record(data.load(), progress=lambda done, total: print(f"{done:,} of {total:,} images", flush=True))
     print(f"wrote {written} ({written.stat().st_size / 1e6:.1f} MB)")

@@ -36,7 +36,7 @@ def class_grid(
         classes: names of the classes, in the order of the labels.
         columns: faces a class (fewer are shown where the class has fewer).
         seed: decides which faces.
-        note: added to the title (``Fer.title_note``).
+        note: added to the title (``Fer2013.title_note``).
     """
     import matplotlib as mpl
 
@@ -59,7 +59,7 @@ def label_bars(counts: np.ndarray, classes: Sequence[str], splits: Sequence[str]
     """Rows of each class in each split, with the class's share of the split.
 
     Args:
-        counts: int[splits, classes] as from ``Fer.counts()``.
+        counts: int[splits, classes] as from ``Fer2013.counts()``.
         classes, splits: names, in the order of the two axes.
         note: added to the title.
     """

@@ -42,7 +42,7 @@ def class_maps(
     explanations : one for each column, at least one. Each map has its own colour scale; its end stands below the map.
     captions : a text of one to three lines above each column.
     top : how many superpixels the last row shows.
-    title, note : the title and what is added to it (`Fer.title_note`).
+    title, note : the title and what is added to it (`Fer2013.title_note`).
     """
     # At least five columns, so that faces are equally large in every figure.
     figure, axes = _grid(3, max(len(explanations), COLUMNS), height=4.75)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from fer_utils.data.fer2013 import CLASSES
+from fer_utils.data import CLASSES
 from fer_utils.figures.style import ACCENT, COLORS, GRAY, WIDTH
 
 if TYPE_CHECKING:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from fer_utils import paths
-from fer_utils.faces.preprocess import INPUT_SIZE
+from fer_utils.faces import INPUT_SIZE
 from fer_utils.models import cpu_layers as mixed_layers
 
 if TYPE_CHECKING:

@@ -15,8 +15,8 @@ from typing import Any
 import numpy as np
 
 from fer_utils import paths
-from fer_utils.data.fer2013 import CLASSES
-from fer_utils.faces.preprocess import INPUT_SIZE, to_inputs
+from fer_utils.data import CLASSES
+from fer_utils.faces import INPUT_SIZE, to_inputs
 
 __all__ = ["Classifier", "ModelError", "available", "manifest"]
 

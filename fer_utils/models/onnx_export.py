@@ -17,8 +17,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from fer_utils import paths
-from fer_utils.data.fer2013 import CLASSES
-from fer_utils.faces.preprocess import INPUT_SIZE
+from fer_utils.data import CLASSES
+from fer_utils.faces import INPUT_SIZE
 from fer_utils.models import build as models
 from fer_utils.models import float16 as half_kernels
 from fer_utils.models import onnx_passes, weights_file

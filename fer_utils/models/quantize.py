@@ -18,16 +18,15 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from fer_utils import paths
-from fer_utils.data import fer2013 as data
+from fer_utils import data, paths
 from fer_utils.evaluation import metrics
-from fer_utils.faces.preprocess import to_inputs
+from fer_utils.faces import to_inputs
 from fer_utils.models import float16 as half_kernels
 from fer_utils.models.classifier import INPUT_NAME, Classifier, ModelError, manifest
 from fer_utils.training import publish as shipping
 
 if TYPE_CHECKING:
-    from fer_utils.data.fer2013 import Fer
+    from fer_utils.data import Fer2013
 
 __all__ = ["LIMIT", "quantize", "ship"]
 
@@ -128,13 +127,13 @@ def _describe(path: Path, source: Any) -> None:
     onnx.save(graph, str(path))
 
 
-def ship(run: str, fer: Fer) -> dict[str, Any]:
+def ship(run: str, fer: Fer2013) -> dict[str, Any]:
     """Quantize `models/<run>.onnx` to `models/<run>_int8.onnx`, measure it and list it in the manifest.
 
     Returns the file's entry. Raises ModelError, and leaves no file, when it costs more than `LIMIT` on PublicTest.
     """
-    public, private = fer.where("PublicTest"), fer.where("PrivateTest")
-    rows = data.training_rows(fer)
+    public, private = fer.split("PublicTest"), fer.split("PrivateTest")
+    rows = data.training_indices(fer)
     training = fer.take(rows[:: max(1, len(rows) // CALIBRATED)][:CALIBRATED])
     with Classifier(run) as whole:
         source, metadata = whole.path, whole.metadata
@@ -159,7 +158,7 @@ def ship(run: str, fer: Fer) -> dict[str, Any]:
     return manifest(target.parent)["files"][target.name]
 
 
-def _accuracy(classifier: Classifier, rows: Fer, metadata: dict[str, str]) -> float:
+def _accuracy(classifier: Classifier, rows: Fer2013, metadata: dict[str, str]) -> float:
     told = classifier.predict_faces(shipping.faces_for(metadata, rows)).argmax(1)
     return float((told == rows.labels).mean())
 

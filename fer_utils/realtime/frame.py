@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from fer_utils.faces.preprocess import ImageError, to_uint8
+from fer_utils.faces import ImageError, to_uint8
 
 __all__ = ["Frame", "as_frame"]
 

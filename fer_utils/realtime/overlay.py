@@ -7,8 +7,8 @@ from collections.abc import Sequence
 import cv2
 import numpy as np
 
-from fer_utils.data.fer2013 import CLASSES
-from fer_utils.faces.boxes import Box
+from fer_utils.data import CLASSES
+from fer_utils.faces import Box
 from fer_utils.figures import style
 from fer_utils.realtime.tracker import UNCERTAIN, Track
 

@@ -17,9 +17,7 @@ from types import TracebackType
 import cv2
 import numpy as np
 
-from fer_utils.faces import Detector, Face
-from fer_utils.faces.boxes import Box, iou
-from fer_utils.faces.preprocess import crop_face, to_inputs
+from fer_utils.faces import Box, Detector, Face, crop_face, iou, to_inputs
 from fer_utils.models.classifier import Classifier, ModelError, available
 from fer_utils.realtime.frame import Frame
 from fer_utils.realtime.tracker import Track, Tracker

@@ -21,9 +21,8 @@ from pathlib import Path
 
 import numpy as np
 
-from fer_utils.data.fer2013 import CLASSES
-from fer_utils.faces.boxes import Box
-from fer_utils.faces.preprocess import ImageError
+from fer_utils.data import CLASSES
+from fer_utils.faces import Box, ImageError
 from fer_utils.models.classifier import ModelError
 from fer_utils.realtime import audio, overlay
 from fer_utils.realtime.pipeline import Pipeline, Result, Settings, best_model

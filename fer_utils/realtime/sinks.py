@@ -18,7 +18,7 @@ import cv2
 import numpy as np
 
 from fer_utils import paths
-from fer_utils.data.fer2013 import CLASSES
+from fer_utils.data import CLASSES
 from fer_utils.faces import LANDMARKS
 from fer_utils.realtime.capture import quiet
 from fer_utils.realtime.frame import Frame

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from fer_utils.faces.boxes import Box, iou
+from fer_utils.faces import Box, iou
 from fer_utils.realtime.pipeline import STAGES, Result
 
 __all__ = ["MATCH", "Detection", "Summary", "Truth", "detection"]

@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from fer_utils.data.fer2013 import CLASSES
-from fer_utils.faces.boxes import Box, assign, centre, distance
+from fer_utils.data import CLASSES
+from fer_utils.faces import Box
+from fer_utils.faces.boxes import assign, centre, distance
 
 if TYPE_CHECKING:
     from fer_utils.faces import Face

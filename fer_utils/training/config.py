@@ -28,7 +28,7 @@ class Config:
     dropout: float = 0.4
     loss: str = "cross_entropy"
     votes: float = 0.3  # share of FER+ votes in the training labels
-    translate: bool = False  # votes in the words of FER2013's labels (losses.translate_votes)
+    translate: bool = False  # votes in the words of FER2013's labels (data.calibrated_votes)
     judges: str | None = None  # two runs joined by "+", one of each `half`: their answers beside the votes
     smoothing: float = 0.0
     mixup: float = 0.2  # alpha

@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from fer_utils.data import fer2013 as data
+from fer_utils import data
 from fer_utils.evaluation.runs import Run
 
 if TYPE_CHECKING:
-    from fer_utils.data.fer2013 import Fer
+    from fer_utils.data import Fer2013
 
 __all__ = ["halves", "other_half", "unseen_answers"]
 
@@ -25,9 +25,9 @@ def halves(images: np.ndarray) -> np.ndarray:
     return (data.image_hashes(images) % np.uint64(2)).astype(int)
 
 
-def other_half(fer: Fer, half: int) -> Fer:
+def other_half(fer: Fer2013, half: int) -> Fer2013:
     """The training rows that a network trained on `half` has not seen, in file order."""
-    rows = data.training_rows(fer)
+    rows = data.training_indices(fer)
     return fer.take(rows[halves(fer.images[rows]) != half])
 
 
@@ -37,7 +37,7 @@ def unseen_answers(names: Sequence[str], images: np.ndarray, labels: np.ndarray)
     Parameters
     ----------
     names : two recorded runs, one trained on each half of these very rows.
-    images, labels : uint8 [N, 48, 48] and int [N] of the training rows (`data.training_rows`).
+    images, labels : uint8 [N, 48, 48] and int [N] of the training rows (`data.training_indices`).
 
     Raises
     ------

@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
+from fer_utils import data
 from fer_utils.faces import preprocess
-from fer_utils.training import crossfit, losses, teacher
+from fer_utils.training import crossfit, teacher
 from fer_utils.training.augmentation import Augmentation, augment, mixup
 
 if TYPE_CHECKING:
-    from fer_utils.data.fer2013 import Fer
+    from fer_utils.data import Fer2013
     from fer_utils.training.config import Config
 
 __all__ = ["Batch", "batches", "prefetch", "shown", "steps", "training_set"]
@@ -27,12 +28,11 @@ class Batch(NamedTuple):
     opinions: np.ndarray
 
 
-def training_set(config: Config, fer: Fer) -> tuple[np.ndarray, np.ndarray]:
+def training_set(config: Config, fer: Fer2013) -> tuple[np.ndarray, np.ndarray]:
     """Images uint8 [N, 48, 48] and soft targets float32 [N, 7] of the training rows, resampled where asked."""
-    from fer_utils.data import fer2013 as data
     from fer_utils.data import sampling
 
-    rows, answers = data.training_rows(fer), None
+    rows, answers = data.training_indices(fer), None
     if config.judges:
         answers = crossfit.unseen_answers(config.judges.split("+"), fer.images[rows], fer.labels[rows])
     kept = np.arange(len(rows))
@@ -41,7 +41,7 @@ def training_set(config: Config, fer: Fer) -> tuple[np.ndarray, np.ndarray]:
     if config.rows:
         kept = np.sort(np.random.default_rng(config.seed).permutation(kept)[: config.rows])
     rows, answers = rows[kept], None if answers is None else answers[kept]
-    targets = losses.soft_targets(
+    targets = data.soft_labels(
         fer.labels[rows],
         None if fer.votes is None else fer.votes[rows],
         blend=config.votes,

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     import keras
     import tensorflow as tf
 
-    from fer_utils.data.fer2013 import Fer
+    from fer_utils.data import Fer2013
 
 __all__ = ["RECIPES", "SHARES", "Config", "predict", "train"]
 
@@ -49,7 +49,7 @@ def predict(model: keras.Model, images: np.ndarray, *, batch: int = 128) -> np.n
     return np.concatenate(parts)
 
 
-def _pixels(fer: Fer, *, aligned: bool) -> Fer:
+def _pixels(fer: Fer2013, *, aligned: bool) -> Fer2013:
     """Whole frames, or aligned faces with the whole frame where no face was found."""
     if not aligned:
         return fer
@@ -66,7 +66,7 @@ def _start(config: Config, images: np.ndarray) -> keras.Model:
     return network
 
 
-def _average(start: keras.Model, end: keras.Model, public: Fer) -> dict[float, float]:
+def _average(start: keras.Model, end: keras.Model, public: Fer2013) -> dict[float, float]:
     """Mix the weights of `start` into `end`, in place, in the share whose calibrated PublicTest log loss is lowest.
 
     Two points of one descent lie in one valley, and points between them are often better than either (WiSE-FT,
@@ -89,7 +89,7 @@ def _mixed(first: list[np.ndarray], last: list[np.ndarray], share: float) -> lis
 
 def train(
     config: Config,
-    fer: Fer,
+    fer: Fer2013,
     *,
     folder: Path | None = None,
     strategy: tf.distribute.Strategy | None = None,
@@ -115,7 +115,7 @@ def train(
     others = training_set(config, _pixels(fer, aligned=not config.aligned))[0] if config.other else None
     fer = _pixels(fer, aligned=config.aligned)
     images, targets = training_set(config, fer)
-    public, private = fer.where("PublicTest"), fer.where("PrivateTest")
+    public, private = fer.split("PublicTest"), fer.split("PrivateTest")
     trainer = Trainer(config, np.maximum(1, targets.sum(0)), strategy)
     checkpoints = folder / "checkpoints" if folder else paths.checkpoint_dir()
     saved = Checkpoint(checkpoints / config.run, dataclasses.asdict(config))
@@ -189,7 +189,7 @@ def main(arguments: list[str] | None = None) -> None:
     """Command line: train a recipe, export nothing."""
     import argparse
 
-    from fer_utils.data import fer2013 as data
+    from fer_utils import data
 
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("recipe", choices=sorted(RECIPES))

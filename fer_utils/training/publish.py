@@ -16,14 +16,14 @@ import numpy as np
 from fer_utils import paths
 from fer_utils.evaluation import metrics
 from fer_utils.evaluation.runs import Run
-from fer_utils.faces.preprocess import to_inputs
+from fer_utils.faces import to_inputs
 from fer_utils.models import build as models
 from fer_utils.models import onnx_export as export
 from fer_utils.models import weights_file
 from fer_utils.models.classifier import MANIFEST, Classifier, ModelError, manifest
 
 if TYPE_CHECKING:
-    from fer_utils.data.fer2013 import Fer
+    from fer_utils.data import Fer2013
 
 __all__ = ["PARITY", "faces_for", "listed", "ship", "update_manifest"]
 
@@ -35,7 +35,7 @@ WHOLE_FRAMES = "none, whole frames"
 UNLISTED = (MANIFEST, "README.md")
 
 
-def faces_for(metadata: dict[str, str], fer: Fer, *, other: bool = False) -> np.ndarray:
+def faces_for(metadata: dict[str, str], fer: Fer2013, *, other: bool = False) -> np.ndarray:
     """uint8 [N, 48, 48]: the faces of `fer` as a model (its file's metadata) wants them, aligned or as they are.
 
     `other` : the one of the two that it does not want.
@@ -47,7 +47,7 @@ def faces_for(metadata: dict[str, str], fer: Fer, *, other: bool = False) -> np.
     return faces.align_all(fer.images, faces.load_landmarks(fer))[0]
 
 
-def ship(run: str, fer: Fer, *, folder: str | Path | None = None) -> dict[str, Any]:
+def ship(run: str, fer: Fer2013, *, folder: str | Path | None = None) -> dict[str, Any]:
     """Export a recorded run to `<folder>/<run>.onnx` and list it in the folder's manifest.
 
     Parameters
@@ -68,7 +68,7 @@ def ship(run: str, fer: Fer, *, folder: str | Path | None = None) -> dict[str, A
     """
     recorded, model = Run(run), models.load(run)
     metadata = _metadata(recorded)
-    private = fer.where("PrivateTest")
+    private = fer.split("PrivateTest")
     faces = faces_for(metadata, private)
     path = Path(folder or paths.models_dir()) / f"{run}.onnx"
     with paths.atomic(path) as temporary:
@@ -99,7 +99,7 @@ def _metadata(recorded: Run) -> dict[str, Any]:
     }
 
 
-def _scores(path: Path, private: Fer, faces: np.ndarray, recorded: Run) -> dict[str, Any]:
+def _scores(path: Path, private: Fer2013, faces: np.ndarray, recorded: Run) -> dict[str, Any]:
     if private.is_sample:
         scores, origin = recorded.metrics["private"], "metrics.json of the run"
     else:
@@ -180,7 +180,7 @@ def main(arguments: list[str] | None = None) -> None:
     """Command line; see the top of this file."""
     import argparse
 
-    from fer_utils.data import fer2013 as data
+    from fer_utils import data
 
     parser = argparse.ArgumentParser(
         prog="python -m fer_utils.models.onnx_export", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter

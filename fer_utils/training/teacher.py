@@ -79,7 +79,7 @@ def main(arguments: list[str] | None = None) -> None:
     import argparse
     import time
 
-    from fer_utils.data import fer2013 as data
+    from fer_utils import data
 
     parser = argparse.ArgumentParser(
         prog="python -m fer_utils.training.teacher", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
@@ -88,7 +88,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--views", type=int, default=8, help="how many (default %(default)s, as in training.Config)")
     options = parser.parse_args(arguments)
     fer = data.load()
-    images = fer.images[data.training_rows(fer)]
+    images = fer.images[data.training_indices(fer)]
     for number in range(options.views):
         start = time.perf_counter()
         opinions(options.teacher, images, number, Augmentation())

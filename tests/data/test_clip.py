@@ -4,7 +4,7 @@ import pytest
 
 from fer_utils import paths
 from fer_utils.data import clip
-from fer_utils.faces.boxes import iou
+from fer_utils.faces import iou
 from fer_utils.faces import Detector
 
 

@@ -8,8 +8,8 @@ import pytest
 from fer_forms import FORMS, csv_text, picture_files, small, test_text, write_folder, write_votes
 
 from fer_utils import paths
-from fer_utils.data import fer2013 as data
-from fer_utils.data.fer2013 import DataError, Fer
+from fer_utils import data
+from fer_utils.data import DataError, Fer2013
 
 RAW = small(35)
 
@@ -30,9 +30,9 @@ def write_csv(folder, raw=RAW):
     return folder / "fer2013.csv"
 
 
-def make(images, labels, split) -> Fer:
+def make(images, labels, split) -> Fer2013:
     n = len(images)
-    return Fer(np.asarray(images, np.uint8), np.asarray(labels, np.int8), np.asarray(split, np.int8), None, "test",
+    return Fer2013(np.asarray(images, np.uint8), np.asarray(labels, np.int8), np.asarray(split, np.int8), None, "test",
                False, True, np.arange(n, dtype=np.int32))
 
 
@@ -46,9 +46,9 @@ def test_every_form_loads_to_equal_arrays_anew_and_from_the_cache(tmp_path, form
     for fer in (data.load(path, cache=False), data.load(path), data.load(path), data.load(str(path))):
         np.testing.assert_array_equal(fer.images, RAW.images)
         np.testing.assert_array_equal(fer.labels, RAW.labels)
-        np.testing.assert_array_equal(fer.split, RAW.split)
+        np.testing.assert_array_equal(fer.usage, RAW.usage)
         np.testing.assert_array_equal(fer.rows, np.arange(35))
-        types = [str(a.dtype) for a in (fer.images, fer.labels, fer.split, fer.rows)]
+        types = [str(a.dtype) for a in (fer.images, fer.labels, fer.usage, fer.rows)]
         assert types == ["uint8", "int8", "int8", "int32"]
         assert fer.images.shape == (35, 48, 48) and fer.votes is None
         assert not fer.is_sample and fer.official_splits and fer.origin == str(path) and fer.title_note == ""
@@ -75,7 +75,7 @@ def test_a_broken_file_is_never_cached(tmp_path):
 def test_unlabelled_rows_and_what_describe_says_of_them(tmp_path):
     (tmp_path / "test.csv").write_bytes(test_text(RAW))
     fer = data.load(tmp_path / "test.csv")
-    assert set(fer.labels) == {-1} and fer.counts().sum() == 0 and len(data.training_rows(fer)) == 0
+    assert set(fer.labels) == {-1} and fer.counts().sum() == 0 and len(data.training_indices(fer)) == 0
     assert "35 images carry no label" in data.describe(fer)
 
 
@@ -83,7 +83,7 @@ def test_a_folder_without_split_names_says_that_the_tests_cannot_be_told_apart(t
     fer = data.load(write_folder(tmp_path / "pictures", picture_files(RAW, "none")))
     assert not fer.official_splits
     assert "PublicTest and PrivateTest cannot be told apart" in data.describe(fer)
-    assert all((fer.split == s).any() for s in range(3))
+    assert all((fer.usage == s).any() for s in range(3))
 
 
 # --------------------------------------------------------------------------------------------------- find order
@@ -202,13 +202,13 @@ def other_rows():
 
 
 def other_usage():
-    split = RAW.split.copy()
+    split = RAW.usage.copy()
     split[3] = 2
     return type(RAW)(RAW.images, RAW.labels, split)
 
 
 def other_order():
-    return type(RAW)(RAW.images, (RAW.labels + 1).astype(np.int8) % 7, RAW.split)
+    return type(RAW)(RAW.images, (RAW.labels + 1).astype(np.int8) % 7, RAW.usage)
 
 
 @pytest.mark.parametrize("wrong, message", [
@@ -235,22 +235,22 @@ def test_votes_that_do_not_exist_or_meet_the_sample(tmp_path, monkeypatch):
         data.load(tmp_path)
 
 
-# ------------------------------------------------------------------------------------------- Fer, leaks, copies
+# ------------------------------------------------------------------------------------------- Fer2013, leaks, copies
 
 
 def test_where_take_and_counts(tmp_path):
     fer = data.load(write_csv(tmp_path), votes=write_votes(tmp_path / "v.csv", RAW))
-    public = fer.where("PublicTest")
-    np.testing.assert_array_equal(public.rows, np.flatnonzero(RAW.split == 1))
-    np.testing.assert_array_equal(public.images, RAW.images[RAW.split == 1])
-    np.testing.assert_array_equal(public.votes, fer.votes[RAW.split == 1])
+    public = fer.split("PublicTest")
+    np.testing.assert_array_equal(public.rows, np.flatnonzero(RAW.usage == 1))
+    np.testing.assert_array_equal(public.images, RAW.images[RAW.usage == 1])
+    np.testing.assert_array_equal(public.votes, fer.votes[RAW.usage == 1])
     assert len(fer.take(np.zeros(35, bool))) == 0
     np.testing.assert_array_equal(fer.take(np.array([5, 1])).rows, [5, 1])
     counts = fer.counts()
     assert counts.shape == (3, 7) and counts.sum() == 35
-    assert counts[1, 3] == ((RAW.split == 1) & (RAW.labels == 3)).sum()
+    assert counts[1, 3] == ((RAW.usage == 1) & (RAW.labels == 3)).sum()
     with pytest.raises(ValueError, match="split must be one of Training, PublicTest, PrivateTest; got 'test'"):
-        fer.where("test")
+        fer.split("test")
 
 
 def pictures(*kinds: int) -> np.ndarray:
@@ -264,8 +264,8 @@ def test_leaks_and_duplicates_counted_by_hand():
     #            train  train train  train public private private train
     kinds = pictures(1, 2, 2, 3, 3, 4, 1, 0)
     fer = make(kinds, [0, 1, 2, 3, 3, 4, 0, 5], [0, 0, 0, 0, 1, 2, 2, 0])
-    np.testing.assert_array_equal(data.leaked(fer), [1, 0, 0, 1, 0, 0, 0, 0])
-    np.testing.assert_array_equal(data.training_rows(fer), [1, 2, 7])
+    np.testing.assert_array_equal(data.cross_split_duplicates(fer), [1, 0, 0, 1, 0, 0, 0, 0])
+    np.testing.assert_array_equal(data.training_indices(fer), [1, 2, 7])
     assert data.duplicates(fer) == {
         "unique_images": 5, "groups": 3, "groups_across_splits": 2, "conflicting_groups": 1, "private_in_training": 1,
         "leaked_training_rows": 2, "blank_images": 1}
@@ -274,11 +274,11 @@ def test_leaks_and_duplicates_counted_by_hand():
 def test_one_changed_pixel_is_another_image():
     images = pictures(1, 1)
     images[1, 47, 47] ^= 1
-    assert not data.leaked(make(images, [0, 0], [0, 2])).any()
+    assert not data.cross_split_duplicates(make(images, [0, 0], [0, 2])).any()
 
 
 def test_training_rows_leave_out_rows_without_a_label():
-    np.testing.assert_array_equal(data.training_rows(make(pictures(1, 2, 3), [0, -1, 2], [0, 0, 0])), [0, 2])
+    np.testing.assert_array_equal(data.training_indices(make(pictures(1, 2, 3), [0, -1, 2], [0, 0, 0])), [0, 2])
 
 
 def test_hashes_are_the_same_on_every_machine():
@@ -314,7 +314,7 @@ def test_real_data_duplicates(real_data):
     found = data.duplicates(real_data)
     assert [found[k] for k in ("unique_images", "groups", "groups_across_splits", "conflicting_groups",
                                "private_in_training", "blank_images")] == [34_036, 1_514, 557, 57, 293, 12]
-    assert len(data.training_rows(real_data)) == 28_709 - found["leaked_training_rows"]
+    assert len(data.training_indices(real_data)) == 28_709 - found["leaked_training_rows"]
 
 
 @pytest.mark.real_data
@@ -344,7 +344,7 @@ def test_majority_is_a_class_that_more_than_half_of_the_voters_name():
     votes[1, [1, 0]] = 5, 5
     votes[2, 9] = 10  # not a face
     votes[3, [4, 7]] = 6, 4  # anger, contempt
-    assert data.majority(votes).tolist() == [3, -1, -1, 0, -1]
-    assert data.majority(votes, share=0.4).tolist()[1] in (3, 6)
+    assert data.majority_vote(votes).tolist() == [3, -1, -1, 0, -1]
+    assert data.majority_vote(votes, share=0.4).tolist()[1] in (3, 6)
     with pytest.raises(ValueError, match="share"):
-        data.majority(votes, share=1.0)
+        data.majority_vote(votes, share=1.0)

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from fer_utils.data.facial_actions import ACTION_UNITS, CONFUSIONS, PROTOTYPES, random_units
-from fer_utils.data.fer2013 import CLASSES
+from fer_utils.data import CLASSES
 
 
 def test_every_class_has_prototypes_of_known_units() -> None:

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 from fer_forms import csv_text, icml_text, small, test_text, write_votes
 
-from fer_utils.data.fer_csv import DataError, read_csv, read_votes
+from fer_utils.data import DataError
+from fer_utils.data.fer_csv import read_csv, read_votes
 
 RAW = small()
 
@@ -50,7 +51,7 @@ def test_quoted_pixels_without_labels():
     np.testing.assert_array_equal(loaded.images, RAW.images)
     assert set(loaded.labels) == {-1}
     assert not loaded.official_splits and not loaded.official_order
-    assert [(loaded.split == s).sum() for s in range(3)] == [0, 15, 15]
+    assert [(loaded.usage == s).sum() for s in range(3)] == [0, 15, 15]
 
 
 def changed(row: int, old: str, new: str) -> bytes:
@@ -105,7 +106,7 @@ def test_a_bad_row_late_in_the_file_is_named_by_its_line():
 def test_votes_read_in_ferplus_order(tmp_path):
     votes, split = read_votes(write_votes(tmp_path / "fer2013new.csv", RAW))
     assert votes.shape == (30, 10) and votes.dtype == np.uint8
-    np.testing.assert_array_equal(split, RAW.split)
+    np.testing.assert_array_equal(split, RAW.usage)
     np.testing.assert_array_equal(votes[3], [0, 8, 0, 0, 0, 0, 0, 2, 0, 0])  # row 3 is Happy
 
 

@@ -10,7 +10,7 @@ import pytest
 from fer_forms import FORMS, csv_text, picture_files, png, small, test_text, write_folder, write_tar, write_zip
 from PIL import Image
 
-from fer_utils.data.fer_csv import DataError
+from fer_utils.data import DataError
 from fer_utils.data.readers import contents, read
 
 RAW = small()
@@ -76,12 +76,12 @@ def test_pictures_without_split_names_are_dealt_half_and_half(tmp_path):
     loaded = read(write_folder(tmp_path, picture_files(raw, "none")))
     assert not loaded.official_splits and not loaded.official_order
     np.testing.assert_array_equal(loaded.images, raw.images)  # the numbers still tell the order
-    np.testing.assert_array_equal(loaded.split == 0, raw.split == 0)
+    np.testing.assert_array_equal(loaded.usage == 0, raw.usage == 0)
     for label in range(7):
-        public, private = (((loaded.split == s) & (loaded.labels == label)).sum() for s in (1, 2))
+        public, private = (((loaded.usage == s) & (loaded.labels == label)).sum() for s in (1, 2))
         assert public >= 3 and 0 <= public - private <= 1
     again = read(tmp_path)
-    np.testing.assert_array_equal(again.split, loaded.split)
+    np.testing.assert_array_equal(again.usage, loaded.usage)
 
 
 def test_class_folders_by_number_and_pictures_in_colour(tmp_path):
@@ -109,7 +109,7 @@ def test_jpeg_pictures_load(tmp_path):
     Image.fromarray(flat).save(stream, "JPEG")
     loaded = read(write_folder(tmp_path, {"test/fear/PrivateTest_88305.jpg": stream.getvalue()}))
     np.testing.assert_array_equal(loaded.images[0], flat)
-    assert (loaded.labels[0], loaded.split[0]) == (2, 2)
+    assert (loaded.labels[0], loaded.usage[0]) == (2, 2)
 
 
 def test_macos_leftovers_in_a_zip_are_passed_over(tmp_path):

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from fer_utils.data import make_sample as sample
-from fer_utils.data.fer2013 import CLASSES, VOTE_NAMES, leaked
+from fer_utils.data import CLASSES, VOTE_NAMES, cross_split_duplicates
 
 
 @pytest.fixture(scope="module")
@@ -12,10 +12,10 @@ def drawn():
 
 def test_form(drawn) -> None:
     assert drawn.images.shape == (1400, 48, 48) and drawn.images.dtype == np.uint8
-    assert drawn.labels.dtype == drawn.split.dtype == np.int8 and drawn.rows.dtype == np.int32
+    assert drawn.labels.dtype == drawn.usage.dtype == np.int8 and drawn.rows.dtype == np.int32
     assert drawn.votes.shape == (1400, 10) and drawn.votes.dtype == np.uint8
     assert drawn.is_sample and drawn.official_splits and "drawn sample" in drawn.title_note
-    assert (np.diff(drawn.split) >= 0).all() and (drawn.rows == np.arange(1400)).all()
+    assert (np.diff(drawn.usage) >= 0).all() and (drawn.rows == np.arange(1400)).all()
 
 
 @pytest.mark.parametrize("n", [100, 351, 1400])
@@ -43,15 +43,15 @@ def test_the_seed_decides() -> None:
 
 
 def test_it_has_fer2013_s_faults(drawn) -> None:
-    twins = leaked(drawn)
-    assert 5 <= twins.sum() <= 14 and (drawn.split[twins] == 0).all()
+    twins = cross_split_duplicates(drawn)
+    assert 5 <= twins.sum() <= 14 and (drawn.usage[twins] == 0).all()
     conflicts = 0
     for row in np.flatnonzero(twins):
         same = (drawn.images == drawn.images[row]).all((1, 2))
         conflicts += len(set(drawn.labels[same])) > 1
     assert conflicts >= 1
     blank = drawn.images.std((1, 2)) == 0
-    assert blank.sum() == 1 and drawn.split[blank] == 0
+    assert blank.sum() == 1 and drawn.usage[blank] == 0
     assert drawn.votes[blank][0].tolist() == [0] * 9 + [10]
 
 
@@ -71,7 +71,7 @@ def test_a_quick_classifier_learns_it_but_not_perfectly(drawn) -> None:
 
     options = {"orientations": 8, "pixels_per_cell": (8, 8), "cells_per_block": (2, 2)}
     features = np.array([hog(image, **options) for image in drawn.images])
-    train = drawn.split == 0
+    train = drawn.usage == 0
     model = make_pipeline(PCA(60, whiten=True, random_state=0), LogisticRegression(C=0.1, max_iter=300))
     model.fit(features[train], drawn.labels[train])
     accuracy = model.score(features[~train], drawn.labels[~train])

@@ -126,7 +126,7 @@ def test_split_first_leaves_the_test_rows_alone(labels):
 
 
 def test_naive_split_puts_copies_on_both_sides(labels):
-    train, test = sampling.naive_split(labels, "over", target=100, test_share=0.2)
+    train, test = sampling.resample_before_split(labels, "over", target=100, test_share=0.2)
     assert (len(train), len(test)) == (560, 140)
     assert counts(labels, test) == dict.fromkeys(COUNTS, 20)
     rare = test[labels[test] == 1]
@@ -134,14 +134,14 @@ def test_naive_split_puts_copies_on_both_sides(labels):
 
 
 def test_naive_split_of_undersampled_rows_shares_none(labels):
-    train, test = sampling.naive_split(labels, "under", test_share=0.5)
+    train, test = sampling.resample_before_split(labels, "under", test_share=0.5)
     assert not np.isin(test, train).any()
 
 
 @pytest.mark.parametrize("share", [0, 1, -0.1, 1.5])
 def test_naive_split_wants_a_share(labels, share):
     with pytest.raises(ValueError, match="test_share must be above 0 and below 1"):
-        sampling.naive_split(labels, "over", test_share=share)
+        sampling.resample_before_split(labels, "over", test_share=share)
 
 
 @pytest.mark.real_data

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from fer_utils.data.fer2013 import CLASSES
+from fer_utils.data import CLASSES
 from fer_utils.evaluation import before_after, metrics, runs
 from fer_utils.evaluation.before_after import class_changes, paired
 from fer_utils.training.config import RECIPES, Config

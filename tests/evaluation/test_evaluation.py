@@ -7,7 +7,7 @@ import tiny_onnx
 from fer_utils import faces, paths
 from fer_utils.evaluation import corruptions, metrics, runs, tta
 from fer_utils.evaluation import robustness as evaluation
-from fer_utils.faces.preprocess import to_inputs
+from fer_utils.faces import to_inputs
 from fer_utils.models import classifier as inference
 from fer_utils.training.config import Config
 
@@ -34,7 +34,7 @@ def shipped(tmp_path, monkeypatch, drawn):
 
 
 def test_twelve_views_of_every_test_face_are_recorded(shipped, drawn, monkeypatch):
-    whole, turned = drawn.where("PrivateTest").images, drawn.where("PrivateTest").images[:, ::-1]
+    whole, turned = drawn.split("PrivateTest").images, drawn.split("PrivateTest").images[:, ::-1]
     monkeypatch.setattr(faces, "load_landmarks", lambda fer: len(fer))
     monkeypatch.setattr(faces, "align_all", lambda found, landmarks: (found[:, ::-1], landmarks))
     evaluation.record_views(shipped, drawn)
@@ -45,7 +45,7 @@ def test_twelve_views_of_every_test_face_are_recorded(shipped, drawn, monkeypatc
 
 
 def test_robustness_judges_the_changed_faces(shipped, drawn):
-    private = drawn.where("PrivateTest")
+    private = drawn.split("PrivateTest")
     evaluation.record_robustness(shipped, drawn)
     table = evaluation.read_robustness(shipped)
     assert len(table) == 1 + len(corruptions.NAMES) * len(corruptions.STRENGTHS)
@@ -78,7 +78,7 @@ def test_an_aligned_model_gets_aligned_pictures(monkeypatch):
 
 
 def test_a_lime_study_is_read_back_as_it_was_recorded(shipped, drawn, monkeypatch):
-    private = drawn.where("PrivateTest")
+    private = drawn.split("PrivateTest")
     points = np.array([[14.5, 18], [32.5, 18], [23.5, 28.3], [16, 37], [31, 37]], np.float32)
     found = faces.Landmarks.empty(len(private.labels))
     found.points[:], found.scores[:], found.attempts[:] = points, 1, 1

@@ -7,7 +7,7 @@ import pytest
 import tiny_onnx
 
 from fer_utils.explain.lime import Explanation, choose, explain, explain_classes, superpixels
-from fer_utils.faces.preprocess import to_input
+from fer_utils.faces import to_input
 from fer_utils.models.classifier import Classifier
 
 SIDE = slice(60, 90), slice(30, 66)  # rows and columns of the 96-px input that decide for class 3

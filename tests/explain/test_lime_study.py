@@ -5,7 +5,7 @@ import dataclasses
 import numpy as np
 import pytest
 
-from fer_utils.data.fer2013 import CLASSES
+from fer_utils.data import CLASSES
 from fer_utils.explain import faithfulness as trust
 from fer_utils.explain import study as lime_study
 from fer_utils.faces import alignment, landmarks

@@ -7,8 +7,11 @@ import numpy as np
 import pytest
 from face_images import portrait
 
-from fer_utils.faces.alignment import (
+from fer_utils.faces import (
     TEMPLATE,
+    Detector,
+    ImageError,
+    Landmarks,
     align,
     align_all,
     align_points,
@@ -18,9 +21,6 @@ from fer_utils.faces.alignment import (
     transform,
     trusted,
 )
-from fer_utils.faces.detector import Detector
-from fer_utils.faces.landmarks import Landmarks
-from fer_utils.faces.preprocess import ImageError
 
 
 def turned(points: np.ndarray, angle: float, scale: float, shift: tuple[float, float]) -> np.ndarray:

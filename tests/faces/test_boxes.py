@@ -5,7 +5,8 @@ from itertools import permutations
 import numpy as np
 import pytest
 
-from fer_utils.faces.boxes import assign, centre, distance, iou
+from fer_utils.faces import iou
+from fer_utils.faces.boxes import assign, centre, distance
 
 
 @pytest.mark.parametrize(

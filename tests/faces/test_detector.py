@@ -6,9 +6,7 @@ import numpy as np
 import pytest
 from face_images import crowd, overlap, people, portrait
 
-from fer_utils.faces import mtcnn_export
-from fer_utils.faces.detector import LANDMARKS, Detector, Face
-from fer_utils.faces.preprocess import ImageError
+from fer_utils.faces import LANDMARKS, Detector, Face, ImageError, mtcnn_export
 
 
 @pytest.fixture(scope="module")

@@ -9,12 +9,18 @@ import numpy as np
 import pytest
 from face_images import portrait
 
-from fer_utils import paths
-from fer_utils.data import fer2013 as data
-from fer_utils.faces import landmarks
-from fer_utils.faces.alignment import TEMPLATE
-from fer_utils.faces.landmarks import ATTEMPTS, Attempt, Landmarks, fer_landmarks, load_landmarks, search
-from fer_utils.faces.preprocess import ImageError
+from fer_utils import data, paths
+from fer_utils.faces import (
+    ATTEMPTS,
+    TEMPLATE,
+    Attempt,
+    ImageError,
+    Landmarks,
+    fer_landmarks,
+    landmarks,
+    load_landmarks,
+    search,
+)
 
 
 def face48() -> np.ndarray:
@@ -165,7 +171,7 @@ def test_a_stopped_recording_goes_on(drawn12, tmp_path, monkeypatch):
 @pytest.mark.real_data
 def test_recorded_landmarks_are_fer2013_s(real_data):
     loaded = load_landmarks(real_data)
-    training = loaded.take(real_data.split == 0)
+    training = loaded.take(real_data.usage == 0)
     assert loaded.found.mean() > 0.97
     np.testing.assert_allclose(np.nanmedian(training.points, axis=0), TEMPLATE, atol=0.6)
     rows = np.random.default_rng(1).choice(len(real_data), 24, replace=False)

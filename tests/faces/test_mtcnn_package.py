@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from face_images import crowd, overlap, pictures, portrait
 
-from fer_utils.faces.detector import Detector, Face
+from fer_utils.faces import Detector, Face
 
 
 @pytest.fixture(scope="module", params=[(0.6, 0.7, 0.8), (0.4, 0.5, 0.6)], ids=["default", "low thresholds"])

@@ -4,8 +4,7 @@ import cv2
 import numpy as np
 import pytest
 
-from fer_utils.faces import preprocess
-from fer_utils.faces.preprocess import ImageError
+from fer_utils.faces import ImageError, preprocess
 
 GRAY = np.random.default_rng(1).integers(0, 256, (48, 48), dtype=np.uint8)
 

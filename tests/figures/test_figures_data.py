@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from fer_utils.data.fer2013 import CLASSES, SPLITS, VOTE_NAMES
+from fer_utils.data import CLASSES, SPLITS, VOTE_NAMES
 from fer_utils.figures import data as plots
 from fer_utils.figures import style
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from fer_utils import figures
-from fer_utils.faces.alignment import TEMPLATE
+from fer_utils.faces import TEMPLATE
 from fer_utils.figures import faces as plots
 
 CLASSES = ("Angry", "Disgust", "Fear", "Happy", "Sad", "Surprise", "Neutral")

@@ -5,7 +5,7 @@ import pytest
 from PIL import Image
 
 from fer_utils import figures
-from fer_utils.data.fer2013 import CLASSES
+from fer_utils.data import CLASSES
 from fer_utils.explain.faithfulness import REGIONS, Faithfulness
 from fer_utils.explain.lime import Explanation
 from fer_utils.figures import lime

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from fer_utils import figures
-from fer_utils.data.fer2013 import CLASSES
+from fer_utils.data import CLASSES
 from fer_utils.figures import live
 from fer_utils.realtime.tracker import Track
 

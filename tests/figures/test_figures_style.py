@@ -1,7 +1,7 @@
 import numpy as np
 
 from fer_utils import figures
-from fer_utils.data.fer2013 import CLASSES
+from fer_utils.data import CLASSES
 
 RNG = np.random.default_rng(0)
 

@@ -11,7 +11,8 @@ from pathlib import Path
 
 import numpy as np
 
-from fer_utils.data.fer_csv import CLASSES, SPLITS, VOTE_NAMES, Raw
+from fer_utils.data import CLASSES, SPLITS, VOTE_NAMES
+from fer_utils.data.fer_csv import Raw
 
 VOTE_OF_CLASS = (4, 5, 6, 1, 3, 2, 0)  # FER+'s column for each of FER2013's classes
 
@@ -28,7 +29,7 @@ def small(n: int = 30, seed: int = 0) -> Raw:
 def rows(raw: Raw) -> list[tuple[str, str, str]]:
     """(emotion, pixels, Usage) as text."""
     return [(str(label), " ".join(map(str, image.ravel())), SPLITS[split])
-            for image, label, split in zip(raw.images, raw.labels, raw.split, strict=True)]
+            for image, label, split in zip(raw.images, raw.labels, raw.usage, strict=True)]
 
 
 def csv_text(raw: Raw, *, newline: str = "\n") -> bytes:
@@ -62,7 +63,7 @@ def picture_files(raw: Raw, naming: str) -> dict[str, bytes]:
     """
     files = {}
     seen = [0, 0, 0]
-    for row, (image, label, split) in enumerate(zip(raw.images, raw.labels, raw.split, strict=True)):
+    for row, (image, label, split) in enumerate(zip(raw.images, raw.labels, raw.usage, strict=True)):
         number = {"file": row, "split": seen[split], "other": 10_000_000 + 37 * row, "none": row}[naming]
         seen[split] += 1
         folder = "test" if split else "train"
@@ -98,7 +99,7 @@ def write_tar(path: Path, files: dict[str, bytes]) -> Path:
 def write_votes(path: Path, raw: Raw) -> Path:
     """FER+ votes that agree with the labels."""
     lines = [f"Usage,Image name,{','.join(VOTE_NAMES)}"]
-    for row, (label, split) in enumerate(zip(raw.labels, raw.split, strict=True)):
+    for row, (label, split) in enumerate(zip(raw.labels, raw.usage, strict=True)):
         votes = np.zeros(10, int)
         votes[VOTE_OF_CLASS[label]], votes[7] = 8, 2
         lines.append(f"{SPLITS[split]},fer{row:07d}.png,{','.join(map(str, votes))}")

@@ -13,7 +13,7 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
-from fer_utils.data.fer2013 import CLASSES
+from fer_utils.data import CLASSES
 
 FACE_BOX = (174.0, 66.0, 98.0, 125.0)  # MTCNN's box of the astronaut's face in the 512 × 512 portrait
 

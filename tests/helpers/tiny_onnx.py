@@ -9,7 +9,7 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
-from fer_utils.data.fer2013 import CLASSES
+from fer_utils.data import CLASSES
 
 KERNEL = np.random.default_rng(7).normal(0, 0.01, (3, 7)).astype(np.float32)
 

@@ -9,8 +9,8 @@ import pytest
 import tiny_onnx
 from conftest import HAS_REAL
 
-from fer_utils.data.fer2013 import CLASSES
-from fer_utils.faces.preprocess import to_inputs
+from fer_utils.data import CLASSES
+from fer_utils.faces import to_inputs
 from fer_utils.models import build as models
 from fer_utils.models import onnx_export as export
 from fer_utils.models.classifier import Classifier
@@ -23,7 +23,7 @@ def inputs(request: pytest.FixtureRequest) -> np.ndarray:
     What the networks are settled on must be what they are tested on: an untrained EfficientNet explodes on the rest.
     """
     if HAS_REAL:
-        return to_inputs(request.getfixturevalue("real_data").where("PrivateTest").images[:256])
+        return to_inputs(request.getfixturevalue("real_data").split("PrivateTest").images[:256])
     return to_inputs(request.getfixturevalue("drawn").images[:64])
 
 
@@ -47,7 +47,7 @@ def test_four_backbones_agree_with_keras(exported, inputs: np.ndarray) -> None:
 @pytest.mark.real_data
 def test_four_backbones_agree_on_256_real_faces(exported, inputs: np.ndarray, real_data) -> None:
     _, model, report = exported
-    np.testing.assert_array_equal(inputs, to_inputs(real_data.where("PrivateTest").images[:256]))
+    np.testing.assert_array_equal(inputs, to_inputs(real_data.split("PrivateTest").images[:256]))
     assert export.parity(model, report.path, inputs) <= 1e-4
 
 

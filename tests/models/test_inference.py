@@ -12,7 +12,7 @@ import tiny_onnx
 from onnx import TensorProto
 
 from fer_utils import paths
-from fer_utils.data.fer2013 import CLASSES
+from fer_utils.data import CLASSES
 from fer_utils.faces import preprocess
 from fer_utils.models.classifier import Classifier, ModelError, available, manifest
 from fer_utils.training.publish import update_manifest

@@ -6,7 +6,7 @@ import numpy as np
 import onnx
 import pytest
 
-from fer_utils.faces.preprocess import to_inputs
+from fer_utils.faces import to_inputs
 from fer_utils.models import build as models
 from fer_utils.models import float16 as half_kernels
 from fer_utils.models import onnx_export as export
@@ -74,11 +74,11 @@ def test_it_is_shipped_with_what_it_costs(shelf, drawn, monkeypatch):
     right = {}
     with Classifier("resnet18_int8") as small:
         for split in ("PublicTest", "PrivateTest"):
-            rows = fer.where(split)
+            rows = fer.split(split)
             right[split] = (small.predict(to_inputs(rows.images)).argmax(1) == rows.labels).mean()
     assert entry["public_cost"] == pytest.approx(1 - right["PublicTest"]) and right["PublicTest"] > 0.5
     assert entry["private_test"]["accuracy"] == pytest.approx(right["PrivateTest"])
-    assert entry["private_test"]["n"] == len(fer.where("PrivateTest").labels)
+    assert entry["private_test"]["n"] == len(fer.split("PrivateTest").labels)
 
 
 def test_a_costly_copy_is_refused_and_leaves_no_file(shelf, drawn, monkeypatch):

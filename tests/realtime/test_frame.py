@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from fer_utils.faces.preprocess import ImageError
+from fer_utils.faces import ImageError
 from fer_utils.realtime.frame import as_frame
 
 RAMP = np.arange(256, dtype=np.uint8).reshape(16, 16)

@@ -4,7 +4,7 @@ import cv2
 import numpy as np
 import pytest
 
-from fer_utils.data.fer2013 import CLASSES
+from fer_utils.data import CLASSES
 from fer_utils.figures import style
 from fer_utils.realtime import overlay
 from fer_utils.realtime.tracker import Track

@@ -4,8 +4,7 @@ import numpy as np
 import pytest
 import realtime_tools as tools
 
-from fer_utils.faces import Detector
-from fer_utils.faces.preprocess import crop_face, to_inputs
+from fer_utils.faces import Detector, crop_face, to_inputs
 from fer_utils.models.classifier import Classifier, ModelError
 from fer_utils.realtime.frame import Frame
 from fer_utils.realtime.pipeline import PREFERRED, STAGES, Pipeline, Settings, best_model

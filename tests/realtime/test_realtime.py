@@ -15,8 +15,8 @@ import pytest
 import realtime_tools as tools
 
 from fer_utils import paths
-from fer_utils.data.fer2013 import CLASSES
-from fer_utils.faces.preprocess import ImageError
+from fer_utils.data import CLASSES
+from fer_utils.faces import ImageError
 from fer_utils.realtime import run as realtime
 from fer_utils.realtime.run import Settings, SourceError, SourceLost, pipeline, run
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import realtime_tools as tools
 
-from fer_utils.data.fer2013 import CLASSES
+from fer_utils.data import CLASSES
 from fer_utils.realtime.frame import Frame
 from fer_utils.realtime.sinks import COLUMNS, SinkError, Table, VideoSink, record
 from fer_utils.realtime.tracker import Track

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 import pytest
 
-from fer_utils.data.fer2013 import CLASSES
+from fer_utils.data import CLASSES
 from fer_utils.realtime.tracker import UNCERTAIN, Tracker, flicker
 
 HAPPY, SAD = CLASSES.index("Happy"), CLASSES.index("Sad")

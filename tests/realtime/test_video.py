@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import realtime_tools as tools
 
-from fer_utils.faces.preprocess import ImageError
+from fer_utils.faces import ImageError
 from fer_utils.realtime import sources as video
 from fer_utils.realtime.sources import Camera, Frames, Pictures, Source, SourceError, SourceLost, VideoFile, open_source
 

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from fer_utils import paths
-from fer_utils.faces.detector import Detector
+from fer_utils.faces import Detector
 from tools.bench import environment, frames, goals, readme, results
 from tools.bench.contenders import CONTENDERS, FACE, HEAVY, Contender, find_contender, missing_model
 from tools.bench.frames import PERIOD, SCENES

@@ -3,8 +3,7 @@
 import numpy as np
 import pytest
 
-from fer_utils.data import fer2013 as data
-from fer_utils.training import losses
+from fer_utils import data
 from fer_utils.training.config import Config
 from fer_utils.training.dataset import batches, prefetch, shown, steps, training_set
 
@@ -51,9 +50,9 @@ def test_an_epoch_shows_its_own_share_of_faces_the_other_way(share):
 
 def test_leaked_rows_are_not_trained_on(drawn):
     images, _ = training_set(Config("xception"), drawn)
-    test = {image.tobytes() for image in drawn.images[drawn.split > 0]}
+    test = {image.tobytes() for image in drawn.images[drawn.usage > 0]}
     assert len(images) and not any(image.tobytes() in test for image in images)
-    assert len(images) < int((drawn.split == 0).sum())
+    assert len(images) < int((drawn.usage == 0).sum())
 
 
 def test_a_resampled_set_repeats_rows_with_their_targets(drawn):
@@ -69,8 +68,8 @@ def test_the_dictionary_is_learned_before_rows_are_repeated(drawn):
     """A translation fitted on resampled rows would learn the resampled class proportions."""
     config = Config("xception", votes=1.0, translate=True, sampling="over")
     images, targets = training_set(config, drawn)
-    rows = data.training_rows(drawn)
-    right = losses.translate_votes(drawn.labels[rows], drawn.votes[rows])
+    rows = data.training_indices(drawn)
+    right = data.calibrated_votes(drawn.labels[rows], drawn.votes[rows])
     wanted = {drawn.images[row].tobytes(): value for row, value in zip(rows, right, strict=True)}
     assert all(np.allclose(wanted[image.tobytes()], row) for image, row in zip(images[:200], targets, strict=False))
 

@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from fer_utils.data import fer2013 as data
+from fer_utils import data
 from fer_utils.evaluation import runs
-from fer_utils.training import crossfit, losses
+from fer_utils.training import crossfit
 from fer_utils.training.config import Config
 from fer_utils.training.dataset import training_set
 
@@ -28,7 +28,7 @@ def judged(drawn, tmp_path, monkeypatch):
 
 
 def test_two_halves_share_no_image_and_leave_none_out(drawn):
-    rows = data.training_rows(drawn)
+    rows = data.training_indices(drawn)
     images = np.concatenate([drawn.images[rows], drawn.images[rows[:50]]])
     half = crossfit.halves(images)
     assert set(half) == {0, 1} and half.mean() == pytest.approx(0.5, abs=0.1)
@@ -41,7 +41,7 @@ def test_two_halves_share_no_image_and_leave_none_out(drawn):
 
 
 def test_each_row_is_answered_by_the_run_of_the_other_half(drawn, judged):
-    rows = data.training_rows(drawn)
+    rows = data.training_indices(drawn)
     images, labels = drawn.images[rows], drawn.labels[rows]
     wanted = 3 * np.eye(7)[labels] + images[:, :1, 20] / 255
     wanted -= np.log(np.exp(wanted).sum(1, keepdims=True))
@@ -53,9 +53,9 @@ def test_each_row_is_answered_by_the_run_of_the_other_half(drawn, judged):
 def test_training_labels_take_the_answers_of_their_own_rows(drawn, judged):
     told = {"votes": 1.0, "translate": True, "judges": "+".join(judged)}
     images, targets = training_set(Config("xception", **told), drawn)
-    rows = data.training_rows(drawn)
+    rows = data.training_indices(drawn)
     answers = crossfit.unseen_answers(judged, drawn.images[rows], drawn.labels[rows])
-    assert targets == pytest.approx(losses.translate_votes(drawn.labels[rows], drawn.votes[rows], answers), abs=1e-6)
+    assert targets == pytest.approx(data.calibrated_votes(drawn.labels[rows], drawn.votes[rows], answers), abs=1e-6)
     assert (targets.argmax(1) == drawn.labels[rows]).mean() > 0.99  # these answers know the label
     some, few = training_set(Config("xception", rows=200, **told), drawn)  # a quick look takes some of the rows
     label = dict(zip((image.tobytes() for image in images), targets.argmax(1), strict=True))
@@ -66,7 +66,7 @@ def test_training_labels_take_the_answers_of_their_own_rows(drawn, judged):
 @pytest.mark.real_data
 def test_the_recorded_judges_answer_the_real_rows(real_data):
     names = ["mobilenet_v3_large_half_0", "mobilenet_v3_large_half_1"]
-    rows = data.training_rows(real_data)
+    rows = data.training_indices(real_data)
     labels = real_data.labels[rows]
     answers = crossfit.unseen_answers(names, real_data.images[rows], labels)
     half, right = crossfit.halves(real_data.images[rows]), answers.argmax(1) == labels
@@ -76,7 +76,7 @@ def test_the_recorded_judges_answer_the_real_rows(real_data):
 
 
 def test_runs_that_do_not_fit(drawn, judged):
-    rows = data.training_rows(drawn)
+    rows = data.training_indices(drawn)
     images, labels = drawn.images[rows], drawn.labels[rows]
     with pytest.raises(ValueError, match="two runs, of halves 0 and 1; got resnet18_half_0, resnet18_half_0"):
         crossfit.unseen_answers([judged[0]] * 2, images, labels)

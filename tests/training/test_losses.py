@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 from scipy.special import log_softmax
 
+from fer_utils import data
 from fer_utils.training import losses
 
 COUNTS = np.array([3995, 436, 4097, 7215, 4830, 3171, 4965])
@@ -38,14 +39,14 @@ def test_distillation():
 
 
 def test_votes_land_in_fer2013s_class_order():
-    from fer_utils.data.fer2013 import CLASSES, VOTE_NAMES
+    from fer_utils.data import CLASSES, VOTE_NAMES
 
     names = {"neutral": "Neutral", "happiness": "Happy", "surprise": "Surprise", "sadness": "Sad", "anger": "Angry",
              "disgust": "Disgust", "fear": "Fear"}
     for column, name in enumerate(VOTE_NAMES[:7]):
         votes = np.zeros((1, 10), np.uint8)
         votes[0, column] = 10
-        soft = losses.soft_targets(np.array([0]), votes, blend=1.0)
+        soft = data.soft_labels(np.array([0]), votes, blend=1.0)
         assert CLASSES[soft[0].argmax()] == names[name]
 
 
@@ -53,9 +54,9 @@ def test_soft_targets():
     votes = np.zeros((2, 10), np.uint8)
     votes[0, 9] = 10  # "not a face": no opinion on the class
     votes[1, 1] = 10
-    soft = losses.soft_targets(np.array([1, 0]), votes, blend=0.3, smoothing=0.07)
+    soft = data.soft_labels(np.array([1, 0]), votes, blend=0.3, smoothing=0.07)
     assert soft.sum(1) == pytest.approx(1) and soft[0, 1] == pytest.approx(0.94) and soft[1, 3] == pytest.approx(0.289)
-    assert np.array_equal(losses.soft_targets(np.array([2]), None), np.eye(7, dtype=np.float32)[[2]])
+    assert np.array_equal(data.soft_labels(np.array([2]), None), np.eye(7, dtype=np.float32)[[2]])
 
 
 def test_translated_votes_speak_fer2013s_language():
@@ -66,12 +67,12 @@ def test_translated_votes_speak_fer2013s_language():
     votes[labels == 3, 1] = 10  # happiness
     votes[labels == 0, 4] = 10  # anger
     votes[(labels == 4) | (labels == 6), 0] = 10  # the voters see no sadness
-    translated = losses.translate_votes(labels, votes)
+    translated = data.calibrated_votes(labels, votes)
     assert translated.dtype == np.float32 and translated.sum(1) == pytest.approx(1, abs=1e-5)
     assert (translated[:, [1, 2, 5]] == 0).all()
     assert (translated[labels == 3, 3] > 0.95).all() and (translated[labels == 0, 0] > 0.9).all()
     assert translated[votes[:, 0] > 0][:, [4, 6]] == pytest.approx(0.5, abs=0.05)
-    blended = losses.soft_targets(labels, votes, blend=0.5, translate=True)
+    blended = data.soft_labels(labels, votes, blend=0.5, translate=True)
     assert blended == pytest.approx(0.5 * np.eye(7)[labels] + 0.5 * translated, abs=1e-6)
 
 
@@ -84,18 +85,18 @@ def test_answers_stand_beside_the_votes_and_alone():
     seen = np.where(rng.random(2000) < 0.8, labels, 10 - labels)  # right on four rows of five
     answers = np.log(0.02 + 0.86 * np.eye(7, dtype=np.float32)[seen])
     for given in (votes, None):
-        translated = losses.translate_votes(labels, given, answers)
+        translated = data.calibrated_votes(labels, given, answers)
         assert translated[np.arange(2000), seen] == pytest.approx(0.8, abs=0.03)
-        blended = losses.soft_targets(labels, given, blend=0.5, translate=True, answers=answers)
+        blended = data.soft_labels(labels, given, blend=0.5, translate=True, answers=answers)
         assert blended == pytest.approx(0.5 * np.eye(7)[labels] + 0.5 * translated, abs=1e-6)
 
 
 @pytest.mark.parametrize("call, words", [
-    (lambda: losses.translate_votes(np.array([0, 1]), None), "at least one must be given"),
-    (lambda: losses.soft_targets(np.array([0]), None, answers=np.zeros((1, 7))), "only translated votes take them"),
+    (lambda: data.calibrated_votes(np.array([0, 1]), None), "at least one must be given"),
+    (lambda: data.soft_labels(np.array([0]), None, answers=np.zeros((1, 7))), "only translated votes take them"),
     (lambda: losses.make("hinge", COUNTS), "name"), (lambda: losses.make("focal", [0, 1]), "class_counts"),
     (lambda: losses.class_balanced_weights(COUNTS, beta=1.0), "beta"),
-    (lambda: losses.soft_targets(np.array([0]), None, blend=2.0), "blend"),
+    (lambda: data.soft_labels(np.array([0]), None, blend=2.0), "blend"),
 ])
 def test_bad_input(call, words):
     with pytest.raises(ValueError, match=words):

@@ -10,7 +10,7 @@ import pytest
 import tiny_onnx
 
 from fer_utils import paths
-from fer_utils.faces.preprocess import to_inputs
+from fer_utils.faces import to_inputs
 from fer_utils.models import build as models
 from fer_utils.models import onnx_export as export
 from fer_utils.models.classifier import Classifier, ModelError, manifest
@@ -46,7 +46,7 @@ def record(folder: Path, run: str, fer) -> None:
 
     model = models.build(models.base_name(run), weights=None)
     export.settle(model, to_inputs(fer.images[:16]))
-    public, private = fer.where("PublicTest"), fer.where("PrivateTest")
+    public, private = fer.split("PublicTest"), fer.split("PrivateTest")
     logits = {"public": np.eye(7)[public.labels.clip(0)], "private": np.eye(7)[private.labels.clip(0)]}
     facts = {"is_sample": fer.is_sample, "initial_weights": "random", "parameters": 1, "mflops": 1.0}
     write_run(

@@ -5,7 +5,7 @@ import pytest
 import tiny_onnx
 from scipy.special import log_softmax
 
-from fer_utils.faces.preprocess import to_inputs
+from fer_utils.faces import to_inputs
 from fer_utils.models.classifier import Classifier, ModelError
 from fer_utils.training import teacher
 from fer_utils.training.augmentation import Augmentation

@@ -30,7 +30,7 @@ else:
     tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
     strategy = tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
 import numpy as np
-from fer_utils.data import fer2013 as data
+from fer_utils import data
 from fer_utils.training import trainer
 from fer_utils.training import fit as training
 made = []

@@ -10,8 +10,7 @@ import time
 import numpy as np
 import pytest
 
-from fer_utils import paths
-from fer_utils.data import fer2013 as data
+from fer_utils import data, paths
 from fer_utils.evaluation import runs
 from fer_utils.training import crossfit
 
@@ -19,7 +18,7 @@ SMALL = dict(epochs=3, side=72, rows=256, batch=32, head_steps=2, weights=None)
 PROGRAM = """
 import json, sys
 from pathlib import Path
-from fer_utils.data import fer2013 as data
+from fer_utils import data
 from fer_utils.training.fit import Config, train
 train(Config("mobilenet_v3_large_kill", **json.loads(sys.argv[2])), data.load("sample"), folder=Path(sys.argv[1]))
 """
@@ -52,7 +51,7 @@ def test_a_killed_run_goes_on_and_loses_one_epoch_at_most(tmp_path, moment):
     run = runs.Run("mobilenet_v3_large_kill", folder=tmp_path)
     assert run.history["epoch"].tolist() == [1, 2, 3]
     assert output.count("epoch 1/3") == (0 if saved else 1)
-    assert run.predictions["private"].shape == (len(data.load("sample").where("PrivateTest")), 7)
+    assert run.predictions["private"].shape == (len(data.load("sample").split("PrivateTest")), 7)
     assert run.config["is_sample"] and run.config["training_rows"] == 256
     assert run.config["best_epoch"] == 1 + run.history["public_accuracy"].idxmax()
     assert (run.folder / "model.weights.h5").is_file()
@@ -65,7 +64,7 @@ def test_the_mixture_that_suits_publictest_best_is_taken():
     """Two linear networks: one tells light from dark faces, the other does so the wrong way round."""
     import keras
 
-    from fer_utils.data.fer2013 import Fer
+    from fer_utils.data import Fer2013
     from fer_utils.training.fit import SHARES, _average
 
     def network(kernel):
@@ -78,7 +77,7 @@ def test_the_mixture_that_suits_publictest_best_is_taken():
     gray = np.linspace(0, 255, 60).astype(np.uint8)
     labels = np.where(gray > 127, 3, 0)
     images = np.repeat(gray, 48 * 48).reshape(60, 48, 48)
-    fer = Fer(images, labels, np.ones(60, np.uint8), None, "", True, True, np.arange(60, dtype=np.int32), ())
+    fer = Fer2013(images, labels, np.ones(60, np.uint8), None, "", True, True, np.arange(60, dtype=np.int32), ())
     right, wrong = np.zeros((3, 7)), np.zeros((3, 7))
     right[:, 3], wrong[:, 3] = 3.0, -1.0
     start, end = network(right), network(wrong)

@@ -62,7 +62,7 @@ def _ours(model: str, **settings: object) -> Callable[[], Adapter]:
         pipe = Pipeline(Settings(model=model, **settings))
 
         def classify(images: np.ndarray) -> np.ndarray:
-            from fer_utils.faces.preprocess import to_inputs
+            from fer_utils.faces import to_inputs
 
             return pipe.classifier.predict(to_inputs(images)).argmax(1)
 
@@ -72,7 +72,7 @@ def _ours(model: str, **settings: object) -> Callable[[], Adapter]:
 
 
 def _our_detector() -> Adapter:
-    from fer_utils.faces.detector import Detector
+    from fer_utils.faces import Detector
 
     detector = Detector(thresholds=THRESHOLDS, **EQUAL)
     return Adapter(lambda image, _: [FACE for _ in detector.detect(image)])

@@ -193,12 +193,12 @@ def private_test() -> tuple[np.ndarray, np.ndarray] | None:
     """FER2013's PrivateTest where FER_DATA names it; None elsewhere."""
     if paths.data_source() in (None, "sample"):
         return None
-    from fer_utils.data import fer2013 as data
+    from fer_utils import data
 
     fer = data.load()
     if not fer.official_splits or fer.is_sample:
         return None
-    part = fer.take(fer.split == data.SPLITS.index("PrivateTest"))
+    part = fer.take(fer.usage == data.SPLITS.index("PrivateTest"))
     return part.images, part.labels
 
 
