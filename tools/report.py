@@ -40,7 +40,7 @@ def shown_runs() -> list[runs.Run]:
     shipped as ONNX. Experiments on one backbone stay in their notebook, and so does an aligned run whose partner is
     one of them: beside the backbone's last part it would look as if alignment had cost what that part gained."""
     shipped, partners = set(inference.available()), {after: before for before, after in before_after.PAIRS.values()}
-    names = [name for name in runs.recorded() if name in shipped or partners.get(name, name) in models.NAMES]
+    names = [name for name in runs.list_runs() if name in shipped or partners.get(name, name) in models.NAMES]
     return sorted((runs.Run(name) for name in names), key=lambda run: -run.metrics["private"]["accuracy"])
 
 
@@ -115,7 +115,7 @@ def value(run: str, key: str, form: str) -> str:
 
     Raises ValueError when the run has no such number.
     """
-    if run not in runs.recorded():
+    if run not in runs.list_runs():
         return _NO_RUN
     recorded, wanted = runs.Run(run), key.removeprefix("config.")
     number = recorded.config if wanted != key else recorded.metrics

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from fer_utils.data import CLASSES
-from fer_utils.evaluation import metrics
-from fer_utils.evaluation.runs import Run, recorded
+from fer_utils.evaluation import _old_metrics as metrics
+from fer_utils.evaluation.runs import Run, list_runs
 from fer_utils.training.config import BALANCING
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ TITLES = {
 
 def recorded_ways() -> dict[str, Run]:
     """The recorded runs of `recipes.BALANCING` by title, the network without any of them first."""
-    there = set(recorded())
+    there = set(list_runs())
     named = {name: f"mobilenet_v3_large_{name}" for name in BALANCING}
     return {TITLES[name]: Run(run) for name, run in named.items() if run in there}
 
@@ -39,7 +39,7 @@ def answers(run: Run, *, calibrated: bool) -> tuple[np.ndarray, np.ndarray]:
     calibrated : as the run was recorded, or as it was trained. Calibration gives every class the weight that it has
         on PublicTest, and so takes back a part of what balancing had done.
     """
-    found = run.predictions if calibrated else run.as_trained
+    found = run.predictions if calibrated else run.uncalibrated
     return run.predictions["private_labels"].astype(int), found["private"].argmax(1)
 
 

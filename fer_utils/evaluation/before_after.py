@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from fer_utils.data import CLASSES
-from fer_utils.evaluation import metrics
-from fer_utils.evaluation.runs import Run, recorded
+from fer_utils.evaluation import _old_metrics as metrics
+from fer_utils.evaluation.runs import Run, list_runs
 from fer_utils.training.config import Config
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ def recorded_pairs() -> dict[str, tuple[Run, Run]]:
 
     Raises ValueError when the two of a pair differ in more than the alignment: no difference could be laid to it.
     """
-    there, found = set(recorded()), {}
+    there, found = set(list_runs()), {}
     for name, pair in PAIRS.items():
         if not there.issuperset(pair):
             continue

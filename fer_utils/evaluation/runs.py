@@ -1,26 +1,26 @@
-"""Recorded runs: what training leaves in `models/<run>/`, written and read in one place."""
+"""Stored results of runs: what training leaves in `models/runs/<run>/`, written and read in one place."""
 
 from __future__ import annotations
 
-import csv
 import dataclasses
 import json
+from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
+import pandas as pd
 
 from fer_utils import paths
-from fer_utils.evaluation import calibration, metrics
-from fer_utils.models.weights_file import write_weights
+from fer_utils.evaluation.calibration import Calibration
+from fer_utils.evaluation.metrics import softmax, summary
+from fer_utils.models import build
 
-if TYPE_CHECKING:
-    import keras
+__all__ = ["Run", "list_runs", "write_run"]
 
-    from fer_utils.training.config import Config
 
-__all__ = ["Run", "recorded", "write_json", "write_run"]
+def _runs_dir() -> Path:
+    return paths.models_dir() / "runs"
 
 
 def write_json(path: Path, content: object) -> None:
@@ -30,94 +30,184 @@ def write_json(path: Path, content: object) -> None:
 
 
 def write_run(
-    config: Config,
-    history: list[dict[str, float]],
-    logits: dict[str, np.ndarray],
-    labels: dict[str, np.ndarray],
-    facts: dict[str, object],
-    model: keras.Model,
+    name: str,
     *,
+    config: Mapping[str, object],
+    history: pd.DataFrame,
+    logits: Mapping[str, np.ndarray],
+    labels: Mapping[str, np.ndarray],
+    outcome: Mapping[str, object],
+    calibration: Calibration,
     folder: Path | None = None,
-) -> Path:
-    """Write a finished run under `folder` (default models/) and return its own folder.
+) -> Run:
+    """Write a finished run: config.json, history.csv, predictions.npz and metrics.json.
 
-    `logits` and `labels` hold "public" and "private", in row order, and "unseen" of a run on one half of the rows.
+    Parameters
+    ----------
+    name : str
+        The run's folder.
+    config : mapping
+        What decides the run (the fields of TrainConfig).
+    history : DataFrame
+        A row for each epoch.
+    logits : mapping of str to array of float, shape [N, 7]
+        The uncalibrated ones of "public" and "private", in sample order.
+    labels : mapping of str to array of int, shape [N]
+        Classes, 0–6, of the same.
+    outcome : mapping
+        What came of the run: initial weights, versions, minutes, …
+    calibration : Calibration
+        Is applied to the logits, and stored beside the outcome.
+    folder : Path, optional
+        Where the run's folder goes; default `models/runs`.
+
+    Returns
+    -------
+    Run
+
+    Examples
+    --------
+    >>> calibration = Calibration.fit(labels["public"], logits["public"])
+    >>> run = write_run("xception", config=vars(config), history=history, logits=logits, labels=labels,
+    ...                 outcome={"training_minutes": 90.0}, calibration=calibration)
     """
-    folder = (folder or paths.models_dir()) / config.run
-    folder.mkdir(parents=True, exist_ok=True)
-    probabilities = {name: metrics.softmax(value).astype(np.float32) for name, value in logits.items()}
-    write_json(folder / "config.json", {**dataclasses.asdict(config), **facts})
-    with paths.atomic(folder / "history.csv") as temporary, open(temporary, "w", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, fieldnames=list(history[0]))
-        writer.writeheader()
-        writer.writerows(history)
-    with paths.atomic(folder / "predictions.npz") as temporary:
-        named = {f"{name}_labels": value.astype(np.int8) for name, value in labels.items()}
-        np.savez_compressed(temporary, **probabilities, **named)
-    scores = {name: metrics.summary(labels[name], probabilities[name]) for name in probabilities}
-    write_json(folder / "metrics.json", {**scores, "parameters": facts["parameters"], "mflops": facts["mflops"]})
-    write_weights(model, folder / "model.weights.h5")
-    return folder
+    place = (folder or _runs_dir()) / name
+    predictions = {split: softmax(calibration(values)).astype(np.float32) for split, values in logits.items()}
+    named = {f"{split}_labels": np.asarray(values, np.int8) for split, values in labels.items()}
+    stored = {"config": dict(config), "outcome": {**outcome, "calibration": dataclasses.asdict(calibration)}}
+    write_json(place / "config.json", stored)
+    with paths.atomic(place / "history.csv") as temporary:
+        history.to_csv(temporary, index=False)
+    with paths.atomic(place / "predictions.npz") as temporary:
+        np.savez_compressed(temporary, **predictions, **named)
+    # The last file: a run is finished when it is there.
+    write_json(place / "metrics.json", {split: summary(labels[split], values) for split, values in predictions.items()})
+    return Run(name, folder=folder)
 
 
-def recorded() -> list[str]:
-    """Names of the finished runs in models/, sorted."""
-    return sorted(path.parent.name for path in paths.models_dir().glob("*/metrics.json"))
+def list_runs(folder: Path | None = None) -> list[str]:
+    """Names of the finished runs.
+
+    Parameters
+    ----------
+    folder : Path, optional
+        Where the runs' folders are; default `models/runs`.
+
+    Returns
+    -------
+    list of str
+        In alphabetical order.
+
+    Examples
+    --------
+    >>> "xception" in list_runs()
+    True
+    """
+    places = [folder] if folder else [_runs_dir(), paths.models_dir()]
+    return sorted({path.parent.name for place in places for path in place.glob("*/metrics.json")})
 
 
 class Run:
-    """A recorded run, read lazily: its configuration, metrics, history (pandas), predictions and earlier parts."""
+    """A stored run; its files are read when they are asked for.
+
+    Parameters
+    ----------
+    name : str
+        One of `list_runs()`.
+    folder : Path, optional
+        Where the run's folder is; default `models/runs`.
+
+    Attributes
+    ----------
+    name, folder, backbone, title : str, Path, str, str
+        `title` is what tables call it.
+    aligned : bool
+        Whether it was trained on aligned faces.
+    config, outcome : dict
+        What decided the run, and what came of it.
+    metrics : dict
+        {"public": `summary`, "private": `summary`}.
+    history : DataFrame
+        A row for each epoch.
+    predictions, uncalibrated : dict of array
+        float [N, 7], the probabilities of "public" and "private" in sample order, after and before calibration;
+        `predictions` also has the classes "public_labels" and "private_labels", int8 [N].
+
+    Raises
+    ------
+    FileNotFoundError
+        When there is no such finished run (it names those there are).
+
+    Examples
+    --------
+    >>> run = Run("xception")
+    >>> run.metrics["private"]["accuracy"], run.predictions["private"].shape
+    """
 
     def __init__(self, name: str, *, folder: Path | None = None) -> None:
-        self.name = name
-        self.folder = (folder or paths.models_dir()) / name
+        self.name, self.folder = name, (folder or _runs_dir()) / name
+        if not folder and not self.folder.is_dir():
+            self.folder = paths.models_dir() / name
         if not (self.folder / "metrics.json").is_file():
-            raise FileNotFoundError(
-                f"name: no finished run {name!r} in models/; there are: {', '.join(recorded()) or 'none'}"
-            )
+            known = ", ".join(list_runs(folder)) or "none"
+            raise FileNotFoundError(f"name: no finished run {name!r} in {folder or _runs_dir()}; there are: {known}")
 
     def _json(self, name: str) -> dict:
         return json.loads((self.folder / name).read_text(encoding="utf-8"))
 
     @cached_property
+    def _stored(self) -> dict:
+        found = self._json("config.json")
+        return found if "config" in found else {"config": found, "outcome": found}
+
+    @property
     def config(self) -> dict:
-        return self._json("config.json")
+        return self._stored["config"]
+
+    @property
+    def outcome(self) -> dict:
+        return self._stored["outcome"]
+
+    @property
+    def backbone(self) -> str:
+        return self.config.get("backbone") or build.base_name(self.name)
+
+    @property
+    def aligned(self) -> bool:
+        return bool(self.config.get("aligned"))
+
+    @property
+    def title(self) -> str:
+        return build.title(self.name)
 
     @cached_property
     def metrics(self) -> dict:
         return self._json("metrics.json")
 
     @cached_property
-    def history(self):
-        import pandas as pd
-
+    def history(self) -> pd.DataFrame:
         return pd.read_csv(self.folder / "history.csv")
 
     @cached_property
-    def parts(self) -> list[Run]:
-        """The recorded runs that this one went on from, earliest first, and itself."""
-        start = self.config.get("start")
-        known = start and (self.folder.parent / start / "metrics.json").is_file()
-        return [*(Run(start, folder=self.folder.parent).parts if known else []), self]
-
-    @property
-    def whole_history(self):
-        """`history` of all parts in one table, its epochs counted through."""
-        import pandas as pd
-
-        whole = pd.concat([part.history for part in self.parts], ignore_index=True)
-        return whole.assign(epoch=range(1, len(whole) + 1))
-
-    @cached_property
     def predictions(self) -> dict[str, np.ndarray]:
-        """float32 [N, 7] `public` and `private`, int8 [N] `public_labels` and `private_labels`; `unseen` likewise."""
         with np.load(self.folder / "predictions.npz", allow_pickle=False) as file:
             return {name: file[name] for name in file.files}
 
     @cached_property
-    def as_trained(self) -> dict[str, np.ndarray]:
-        """float64 [N, 7] `public` and `private`: the probabilities before calibration."""
-        told = self.config["calibration"]
-        fitted = calibration.Calibration(told["temperature"], tuple(told["bias"]))
-        logits = {name: np.log(np.maximum(self.predictions[name], 1e-30)) for name in ("public", "private")}
-        return {name: metrics.softmax(fitted.undo(value)) for name, value in logits.items()}
+    def uncalibrated(self) -> dict[str, np.ndarray]:
+        calibration = Calibration(**self.outcome["calibration"])
+        logits = {split: np.log(np.maximum(self.predictions[split], 1e-30)) for split in ("public", "private")}
+        return {split: softmax(calibration.inverse(values)) for split, values in logits.items()}
+
+    @property
+    def parts(self) -> list[Run]:
+        """The stored runs that this one was fine-tuned from, earliest first, and itself."""
+        start = self.config.get("start")
+        earlier = Run(start, folder=self.folder.parent).parts if start in list_runs(self.folder.parent) else []
+        return [*earlier, self]
+
+    @property
+    def whole_history(self) -> pd.DataFrame:
+        """`history` of all `parts` in one table, their epochs counted through."""
+        whole = pd.concat([part.history for part in self.parts], ignore_index=True)
+        return whole.assign(epoch=range(1, len(whole) + 1))

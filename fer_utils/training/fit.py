@@ -17,12 +17,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
+import pandas as pd
 
 from fer_utils import paths
-from fer_utils.evaluation import calibration, metrics
+from fer_utils.evaluation import Calibration, metrics
 from fer_utils.evaluation.runs import Run, write_run
 from fer_utils.faces import preprocess
 from fer_utils.models import build as models
+from fer_utils.models.weights_file import write_weights
 from fer_utils.training import crossfit
 from fer_utils.training.checkpoint import Checkpoint
 from fer_utils.training.config import RECIPES, Config
@@ -77,7 +79,7 @@ def _average(start: keras.Model, end: keras.Model, public: Fer2013) -> dict[floa
     for share in SHARES:
         end.set_weights(_mixed(first, last, share))
         logits = predict(end, public.images)
-        calibrated = metrics.softmax(calibration.choose(public.labels, logits)(logits))
+        calibrated = metrics.softmax(Calibration.fit(public.labels, logits)(logits))
         found[share] = -float(np.log(calibrated[np.arange(len(public.labels)), public.labels] + 1e-12).mean())
     end.set_weights(_mixed(first, last, min(found, key=found.get)))
     return found
@@ -147,8 +149,6 @@ def train(
         return (folder or paths.models_dir()) / config.run
     saved.load_best(trainer.twin)
     shares = _average(_start(config, images), trainer.twin, public) if config.average else {}
-    chosen = calibration.choose(public.labels, predict(trainer.twin, public.images))
-    calibration.fold(chosen, trainer.twin)
     logits = {
         "public": predict(trainer.twin, public.images),
         "private": predict(trainer.twin, private.images),
@@ -157,6 +157,8 @@ def train(
     if config.half is not None:
         unseen = crossfit.other_half(fer, config.half)
         logits["unseen"], labels["unseen"] = predict(trainer.twin, unseen.images), unseen.labels
+    chosen = Calibration.fit(public.labels, logits["public"])
+    chosen.fold_into_head(trainer.twin)
     facts = {
         "data": "drawn sample" if fer.is_sample else "FER2013",
         "is_sample": fer.is_sample,
@@ -165,12 +167,16 @@ def train(
         "training_rows": len(images),
         "best_epoch": best + 1,
         "start_shares": {str(share): loss for share, loss in shares.items()},
-        "calibration": dataclasses.asdict(chosen),
         "parameters": int(trainer.twin.count_params()),
         "mflops": models.mflops(trainer.twin),
         "training_minutes": sum(row["seconds"] for row in history) / 60,
     }
-    return write_run(config, history, logits, labels, facts, trainer.twin, folder=folder)
+    run = write_run(
+        config.run, config=dataclasses.asdict(config), history=pd.DataFrame(history), logits=logits, labels=labels,
+        outcome=facts, calibration=chosen, folder=folder,
+    )
+    write_weights(trainer.twin, run.folder / "model.weights.h5")
+    return run.folder
 
 
 STRATEGIES = {"mirrored": "MirroredStrategy", "multi_worker": "MultiWorkerMirroredStrategy"}

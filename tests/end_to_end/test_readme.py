@@ -18,7 +18,7 @@ def test_numbers_are_the_recorded_ones(path, capsys):
     assert report.main(["--check", str(path)]) == 0, capsys.readouterr().out + "\n`make report` writes them"
 
 
-@pytest.mark.skipif(not runs.recorded(), reason="no recorded run")
+@pytest.mark.skipif(not runs.list_runs(), reason="no recorded run")
 def test_a_number_changed_by_hand_is_found(tmp_path):
     text = README.read_text(encoding="utf-8")
     accuracy = report.value(report.shown_runs()[0].name, "private.accuracy", ".1%")
@@ -27,7 +27,7 @@ def test_a_number_changed_by_hand_is_found(tmp_path):
     assert accuracy in text and report.main(["--check", str(copy)]) == 1
 
 
-@pytest.mark.parametrize("run", runs.recorded())
+@pytest.mark.parametrize("run", runs.list_runs())
 def test_metrics_are_those_of_the_stored_predictions(run):
     recorded = runs.Run(run)
     for part in ("private", "public"):

@@ -1,40 +1,65 @@
 import numpy as np
 import pytest
-from sklearn import metrics as reference
+import sklearn.metrics as reference
 
+from fer_utils.data import CLASSES
 from fer_utils.evaluation import metrics
 
 RNG = np.random.default_rng(5)
 LABELS = RNG.integers(0, 7, 400)
-LOGITS = RNG.normal(size=(400, 7)) + 2 * np.eye(7)[LABELS]
-P = metrics.softmax(LOGITS)
-ANSWERS = P.argmax(1)
+P = metrics.softmax(RNG.normal(size=(400, 7)) + 2 * np.eye(7)[LABELS])
+FIRST = P.argmax(1)
+SECOND = np.where(RNG.random(400) < 0.3, LABELS, FIRST)  # corrects about a third of the mistakes
 
 
 def test_summary_equals_scikit_learn():
     got = metrics.summary(LABELS, P)
-    precision, recall, f1, _ = reference.precision_recall_fscore_support(LABELS, ANSWERS, average="weighted")
-    assert got["n"] == 400 and got["accuracy"] == pytest.approx(reference.accuracy_score(LABELS, ANSWERS))
+    precision, recall, f1, _ = reference.precision_recall_fscore_support(LABELS, FIRST, average="weighted")
+    assert got["n"] == 400 and got["accuracy"] == pytest.approx(reference.accuracy_score(LABELS, FIRST))
     assert [got["precision"], got["recall"], got["f1"]] == pytest.approx([precision, recall, f1])
-    assert got["macro_f1"] == pytest.approx(reference.f1_score(LABELS, ANSWERS, average="macro"))
-    assert got["balanced_accuracy"] == pytest.approx(reference.balanced_accuracy_score(LABELS, ANSWERS))
+    assert got["macro_f1"] == pytest.approx(reference.f1_score(LABELS, FIRST, average="macro"))
+    assert got["balanced_accuracy"] == pytest.approx(reference.balanced_accuracy_score(LABELS, FIRST))
+    assert got["log_loss"] == pytest.approx(-np.log(P[np.arange(400), LABELS]).mean())
     assert got["accuracy_low"] < got["accuracy"] < got["accuracy_high"]
-    assert np.array_equal(metrics.confusion(LABELS, ANSWERS), reference.confusion_matrix(LABELS, ANSWERS))
+    assert list(got["per_class"]) == list(CLASSES) and got["per_class"]["Happy"]["n"] == (LABELS == 3).sum()
 
 
-def test_a_class_that_is_never_answered_scores_zero_without_a_warning():
-    got = metrics.summary(np.array([0, 1, 1]), np.eye(7)[[1, 1, 1]])
+def test_a_class_that_is_missing_or_never_predicted_scores_zero_without_a_warning(recwarn):
+    got = metrics.summary([0, 1, 1], np.eye(7)[[1, 1, 2]])
     assert got["per_class"]["Angry"] == {"precision": 0, "recall": 0, "f1": 0, "n": 1}
-    assert got["majority"] == pytest.approx(2 / 3)
+    assert got["per_class"]["Sad"]["n"] == 0 and got["balanced_accuracy"] == pytest.approx(0.25)
+    assert got["majority"] == pytest.approx(2 / 3) and not recwarn.list
+    assert metrics.confusion([0, 1, 1], [1, 1, 2])[1].tolist() == [0, 1, 1, 0, 0, 0, 0]
 
 
-def test_the_fast_bootstrap_agrees_with_resampling_rows():
-    fast = metrics.bootstrap(LABELS, ANSWERS, "accuracy")
-    rows = metrics.bootstrap(LABELS, ANSWERS, lambda a, b: (a == b).mean())
-    assert fast == pytest.approx(rows, abs=0.01) and 0.05 < fast[1] - fast[0] < 0.15
+def test_the_fast_statistics_are_scikit_learns():
+    found = metrics._statistics(metrics.confusion(LABELS, FIRST))
+    table, points = metrics.per_class(LABELS, FIRST), metrics.summary(LABELS, P)
+    for name in ("precision", "recall", "f1"):
+        assert found[f"class_{name}"] == pytest.approx(table[name])
+    for name in ("accuracy", "macro_f1", "balanced_accuracy"):
+        assert found[name] == pytest.approx(points[name])
 
 
-def test_mcnemar_counts_the_rows_only_one_has_right():
+@pytest.mark.parametrize("statistic", ["accuracy", "macro_f1", "class_recall"])
+def test_the_fast_bootstrap_agrees_with_resampling_samples(statistic):
+    rows = RNG.integers(0, 400, (1000, 400))
+    draws = [metrics._statistics(metrics.confusion(LABELS[row], FIRST[row]))[statistic] for row in rows]
+    assert np.array(metrics.bootstrap(LABELS, FIRST, statistic)) == pytest.approx(
+        np.quantile(draws, [0.025, 0.975], axis=0), abs=0.02
+    )
+
+
+def test_a_paired_difference_is_more_certain_than_its_two_sides():
+    difference, low, high = metrics.paired_bootstrap_difference(LABELS, FIRST, SECOND, "macro_f1")
+    before, after = (metrics.per_class(LABELS, each).f1.mean() for each in (FIRST, SECOND))
+    assert difference == pytest.approx(after - before) and 0 < low < difference < high
+    alone = metrics.bootstrap(LABELS, FIRST, "macro_f1")
+    assert high - low < 0.7 * (alone[1] - alone[0])
+    assert metrics.paired_bootstrap_difference(LABELS, FIRST, FIRST) == (0, 0, 0)
+
+
+def test_mcnemar_counts_the_samples_that_only_one_has_right():
     labels, first, second = np.zeros(20, int), np.array([0] * 12 + [1] * 8), np.array([1] * 2 + [0] * 18)
     got = metrics.mcnemar(labels, first, second)
     assert (got["first_only"], got["second_only"], got["difference"]) == (2, 8, 0.3)
@@ -42,50 +67,38 @@ def test_mcnemar_counts_the_rows_only_one_has_right():
     assert metrics.mcnemar(labels, first, first)["p_value"] == 1.0
 
 
-def test_calibration():
+@pytest.mark.parametrize("p, corrected", [
+    ([0.01, 0.04, 0.03], [0.03, 0.06, 0.06]), ([0.2], [0.2]), ([], []), ([0.9, 0.8, 1], [1, 1, 1]),
+])
+def test_holm(p, corrected):
+    assert metrics.holm(p).tolist() == pytest.approx(corrected)
+
+
+def test_calibration_error():
     sure = np.full((100, 7), 0.2 / 6)
     sure[:, 0] = 0.8
     labels = np.array([0] * 80 + [1] * 20)
     assert metrics.ece(labels, sure) == pytest.approx(0, abs=1e-9)
     assert metrics.ece(np.ones(100, int), sure) == pytest.approx(0.8)
-    assert metrics.reliability(labels, sure)["n"].sum() == 100
+    table = metrics.reliability(labels, sure)
+    assert len(table) == 15 and table.n.sum() == table.n[12] == 100 and np.isnan(table.accuracy[0])
 
 
-def test_temperature_is_recovered():
-    rng = np.random.default_rng(0)
-    logits = rng.normal(size=(20000, 7)) * 2
-    labels = (metrics.softmax(logits).cumsum(1) > rng.random((20000, 1))).argmax(1)
-    assert metrics.fit_temperature(labels, 3 * logits) == pytest.approx(3, rel=0.05)
-
-
-@pytest.mark.parametrize("labels, p, words", [
-    ([], np.zeros((0, 7)), "N ≥ 1"), ([0, 1], np.ones((3, 7)), "one row for each"), ([-1], np.ones((1, 7)), "0–6"),
-    ([7], np.ones((1, 7)), "0–6"), ([1], np.ones((1, 6)), r"\[N, 7\]"), ([1], np.full((1, 7), np.nan), "finite"),
+@pytest.mark.parametrize("labels, p, name", [
+    ([], np.zeros((0, 7)), "labels"), ([[0]], np.ones((1, 7)), "labels"), ([-1], np.ones((1, 7)), "labels"),
+    ([7], np.ones((1, 7)), "labels"), ([0, 1], np.ones((3, 7)), "probabilities"),
+    ([1], np.ones((1, 6)), "probabilities"), ([1], np.full((1, 7), np.nan), "probabilities"),
 ])
-def test_bad_input(labels, p, words):
-    with pytest.raises(ValueError, match=words):
+def test_bad_input(labels, p, name):
+    with pytest.raises(ValueError, match=f"^{name}:"):
         metrics.summary(np.array(labels, int), p)
 
 
-def test_paired_matrices_keep_the_rows_together():
-    labels, first = np.array([0, 0, 1, 1, 2]), np.array([0, 1, 1, 1, 0])
-    here, drawn = metrics.paired_matrices(labels, first, labels, n=50)
-    assert np.array_equal(here[0], metrics.confusion(labels, first))
-    assert np.array_equal(here[1], metrics.confusion(labels, labels))
-    assert drawn.shape == (50, 2, 7, 7) and (drawn.sum((2, 3)) == 5).all()
-    assert np.array_equal(drawn[:, 0].sum(2), drawn[:, 1].sum(2))  # both see the same labels in every draw
-    with pytest.raises(ValueError, match="second: must have one row"):
-        metrics.paired_matrices(labels, first, labels[:3])
-
-
-def test_a_change_has_a_narrower_interval_than_its_two_sides():
-    rng = np.random.default_rng(5)
-    labels = rng.integers(0, 7, 800)
-    first = np.where(rng.random(800) < 0.4, rng.integers(0, 7, 800), labels)
-    second = np.where(rng.random(800) < 0.1, labels, first)  # mends a tenth, breaks nothing
-    difference, low, high = metrics.change(labels, first, second, "macro_f1")
-    before, after = (metrics.scores(metrics.confusion(labels, said))["macro_f1"] for said in (first, second))
-    assert difference == pytest.approx(after - before) and 0 < low < difference < high
-    alone = metrics.bootstrap(labels, first, "macro_f1")
-    assert high - low < 0.6 * (alone[1] - alone[0])
-    assert metrics.change(labels, first, first, "accuracy") == (0, 0, 0)
+@pytest.mark.parametrize("call, name", [
+    (lambda: metrics.bootstrap(LABELS, FIRST, "auc"), "statistic"), (lambda: metrics.holm([0.1, 2]), "p_values"),
+    (lambda: metrics.paired_bootstrap_difference(LABELS, FIRST, FIRST[:3]), "second"),
+    (lambda: metrics.mcnemar(LABELS, FIRST[:3], FIRST), "first"),
+])
+def test_bad_arguments(call, name):
+    with pytest.raises(ValueError, match=f"^{name}:"):
+        call()

@@ -49,7 +49,7 @@ def test_runs_that_are_compared_differ_in_what_is_compared_only():
         assert recipe["epoch_rows"] // recipe["batch"] == 28_011 // plain["batch"]
 
 
-@pytest.mark.parametrize("name", sorted(set(runs.recorded()) & set(RECIPES)))
+@pytest.mark.parametrize("name", sorted(set(runs.list_runs()) & set(RECIPES)))
 def test_recorded_runs_were_made_by_their_recipes(name):
     """A field that came later had its default then."""
     told, recipe = runs.Run(name).config, dataclasses.asdict(RECIPES[name])
