@@ -17,7 +17,7 @@ from pathlib import Path
 from fer_utils import paths
 from fer_utils.evaluation import before_after, ensemble, metrics, runs, tta
 from fer_utils.evaluation import robustness as evaluation
-from fer_utils.models import build as models
+from fer_utils.models import _build as models
 from fer_utils.models import classifier as inference
 
 __all__ = ["DOCUMENTS", "filled", "main", "results_table", "shown_runs", "value"]
@@ -40,7 +40,7 @@ def shown_runs() -> list[runs.Run]:
     shipped as ONNX. Experiments on one backbone stay in their notebook, and so does an aligned run whose partner is
     one of them: beside the backbone's last part it would look as if alignment had cost what that part gained."""
     shipped, partners = set(inference.available()), {after: before for before, after in before_after.PAIRS.values()}
-    names = [name for name in runs.list_runs() if name in shipped or partners.get(name, name) in models.NAMES]
+    names = [name for name in runs.list_runs() if name in shipped or partners.get(name, name) in models.BACKBONES]
     return sorted((runs.Run(name) for name in names), key=lambda run: -run.metrics["private"]["accuracy"])
 
 

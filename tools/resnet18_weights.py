@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from fer_utils import paths
-from fer_utils.models import build as models
+from fer_utils.models import _build as models
 
 if TYPE_CHECKING:
     import keras
@@ -65,7 +65,7 @@ def convert(state: dict[str, np.ndarray], pixels: str = "imagenet") -> keras.Mod
     """
     if pixels not in PIXELS:
         raise ValueError(f"pixels: must be one of {', '.join(PIXELS)}; got {pixels!r}")
-    backbone = models.backbone("resnet18")
+    backbone = models.backbone_layers("resnet18")
     arrays = {}
     for weight in backbone.weights:
         name = torch_name(weight.path)

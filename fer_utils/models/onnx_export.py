@@ -19,7 +19,7 @@ import numpy as np
 from fer_utils import paths
 from fer_utils.data import CLASSES
 from fer_utils.faces import INPUT_SIZE
-from fer_utils.models import build as models
+from fer_utils.models import _build as models
 from fer_utils.models import float16 as half_kernels
 from fer_utils.models import onnx_passes, weights_file
 from fer_utils.models.classifier import INPUT_NAME, OUTPUT_NAME, Classifier
@@ -212,7 +212,7 @@ def settle(model: keras.Model, inputs: np.ndarray, *, spread: float = 0.5) -> No
     """
     import keras
 
-    models.take_statistics(model, [inputs])
+    models.reestimate_batchnorm(model, [inputs])
     head = model.get_layer("logits")
     logits = keras.ops.convert_to_numpy(model(inputs, training=False))
     kernel, _ = head.get_weights()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 
-from fer_utils.models import build as models
+from fer_utils.models import _build as models
 from fer_utils.training.augmentation import Augmentation
 
 __all__ = ["BALANCING", "RECIPES", "Config"]
@@ -57,7 +57,7 @@ class Config:
         name = models.base_name(self.run)
         if self.epochs < 1:
             raise ValueError(f"epochs: must be at least 1; got {self.epochs}")
-        models.check_side(self.side, name)
+        models.check_image_size(self.side, name)
         Augmentation(**self.augmentation)
         if self.epoch_rows is not None and self.epoch_rows < self.batch:
             raise ValueError(f"epoch_rows: must be at least one batch ({self.batch}); got {self.epoch_rows}")

@@ -23,7 +23,7 @@ from fer_utils import paths
 from fer_utils.evaluation import Calibration, metrics
 from fer_utils.evaluation.runs import Run, write_run
 from fer_utils.faces import preprocess
-from fer_utils.models import build as models
+from fer_utils.models import _build as models
 from fer_utils.models.weights_file import write_weights
 from fer_utils.training import crossfit
 from fer_utils.training.checkpoint import Checkpoint
@@ -62,7 +62,7 @@ def _pixels(fer: Fer2013, *, aligned: bool) -> Fer2013:
 
 def _start(config: Config, images: np.ndarray) -> keras.Model:
     """The network that `config` goes on from, as it was when the first epoch began."""
-    network = models.load(config.start, side=config.side)
+    network = models.load(config.start, image_size=config.side)
     if config.statistics:
         adapt_statistics(config, network, images)
     return network
@@ -168,7 +168,7 @@ def train(
         "best_epoch": best + 1,
         "start_shares": {str(share): loss for share, loss in shares.items()},
         "parameters": int(trainer.twin.count_params()),
-        "mflops": models.mflops(trainer.twin),
+        "mflops": models.macs(trainer.twin),
         "training_minutes": sum(row["seconds"] for row in history) / 60,
     }
     run = write_run(

@@ -17,7 +17,7 @@ from fer_utils import paths
 from fer_utils.evaluation import metrics
 from fer_utils.evaluation.runs import Run
 from fer_utils.faces import to_inputs
-from fer_utils.models import build as models
+from fer_utils.models import _build as models
 from fer_utils.models import onnx_export as export
 from fer_utils.models import weights_file
 from fer_utils.models.classifier import MANIFEST, Classifier, ModelError, manifest

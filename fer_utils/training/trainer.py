@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from fer_utils.faces import preprocess
-from fer_utils.models import build as models
+from fer_utils.models import _build as models
 from fer_utils.models import cpu_layers as mixed_layers
 from fer_utils.training import losses
 from fer_utils.training.dataset import Batch, batches, prefetch, steps
@@ -44,7 +44,7 @@ def adapt_statistics(config: Config, network: keras.Model, images: np.ndarray) -
     count = min(config.statistics, len(images))
     rows = np.random.default_rng(config.seed).permutation(len(images))[:count]
     parts = np.array_split(rows, max(1, count // config.batch))
-    models.take_statistics(network, (preprocess.to_inputs(images[part]) for part in parts))
+    models.reestimate_batchnorm(network, (preprocess.to_inputs(images[part]) for part in parts))
     return count
 
 
@@ -90,7 +90,7 @@ class Trainer:
             )
             self.optimizer.exclude_from_weight_decay(var_names=["bias", "gamma", "beta"])
             self.optimizer.build(self.model.trainable_variables)
-        self.origin = f"run {config.start}" if config.start else self.model.initial_weights
+        self.origin = f"run {config.start}" if config.start else self.model.initial_weights["name"]
         if start:
             self.model.set_weights(start)
         self.twin = self._build(weights=None, precision=None)
@@ -104,7 +104,7 @@ class Trainer:
             models.base_name(config.run),
             weights=weights,
             dropout=config.dropout,
-            side=config.side,
+            image_size=config.side,
             precision=precision,
             seed=config.seed,
         )

@@ -11,7 +11,7 @@ from conftest import HAS_REAL
 
 from fer_utils.data import CLASSES
 from fer_utils.faces import to_inputs
-from fer_utils.models import build as models
+from fer_utils.models import _build as models
 from fer_utils.models import onnx_export as export
 from fer_utils.models.classifier import Classifier
 
@@ -27,7 +27,7 @@ def inputs(request: pytest.FixtureRequest) -> np.ndarray:
     return to_inputs(request.getfixturevalue("drawn").images[:64])
 
 
-@pytest.fixture(scope="module", params=models.NAMES)
+@pytest.fixture(scope="module", params=models.BACKBONES)
 def exported(request: pytest.FixtureRequest, inputs: np.ndarray, tmp_path_factory: pytest.TempPathFactory):
     """(name, Keras network, report) of each backbone, randomly initialized."""
     model = models.build(request.param, weights=None)

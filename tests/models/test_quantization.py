@@ -7,7 +7,7 @@ import onnx
 import pytest
 
 from fer_utils.faces import to_inputs
-from fer_utils.models import build as models
+from fer_utils.models import _build as models
 from fer_utils.models import float16 as half_kernels
 from fer_utils.models import onnx_export as export
 from fer_utils.models import quantize as quantization

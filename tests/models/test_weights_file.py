@@ -31,10 +31,10 @@ def test_another_network_is_refused(tmp_path):
 
 def exported(tmp_path):
     """A recorded network whose ONNX file holds its kernels."""
-    from fer_utils.models import build as models
+    from fer_utils.models import _build as models
     from fer_utils.models import onnx_export as export
 
-    model = models.build("mobilenet_v3_large", weights=None, side=72)
+    model = models.build("mobilenet_v3_large", weights=None, image_size=72)
     (tmp_path / "run").mkdir()
     path = tmp_path / "run" / "model.weights.h5"
     write_weights(model, path)
@@ -44,14 +44,14 @@ def exported(tmp_path):
 
 
 def test_a_thinned_file_reads_its_kernels_from_the_onnx_file(tmp_path):
-    from fer_utils.models import build as models
+    from fer_utils.models import _build as models
 
     model, path, report = exported(tmp_path)
     whole = path.stat().st_size
     assert len(report.halved) > 30 and report.bytes < 0.53 * 4 * model.count_params()
     thin(path, report.path, report.halved)
     assert path.stat().st_size < 0.2 * whole
-    again = models.build("mobilenet_v3_large", weights=None, side=72, seed=1)
+    again = models.build("mobilenet_v3_large", weights=None, image_size=72, seed=1)
     read_weights(again, path)
     assert all(np.array_equal(a, b) for a, b in zip(model.get_weights(), again.get_weights(), strict=True))
     report.path.write_bytes(report.path.read_bytes() + b"x")

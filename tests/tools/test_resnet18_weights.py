@@ -88,7 +88,7 @@ def test_wrappers_and_prefixes_are_taken_off():
 
 
 def test_command_writes_what_training_loads(tmp_path, monkeypatch, capsys):
-    from fer_utils.models import build as models
+    from fer_utils.models import _build as models
 
     state = draw_state(np.random.default_rng(1))
     monkeypatch.setattr(resnet18_weights, "read_state", lambda path: state)
@@ -96,7 +96,7 @@ def test_command_writes_what_training_loads(tmp_path, monkeypatch, capsys):
     resnet18_weights.main(["any.pth", str(out), "--pixels", "unit"])
     assert "11,186,112 parameters" in capsys.readouterr().out
     model = models.build("resnet18", weights=tmp_path)
-    assert model.initial_weights == out.name
+    assert model.initial_weights["name"] == out.name
     kernel = model.get_layer(model.layers[2].name).get_layer("stack0_block0_1_conv").kernel
     np.testing.assert_array_equal(kernel, state["layer1.0.conv1.weight"].transpose(2, 3, 1, 0).astype(np.float32))
     with pytest.raises(SystemExit):

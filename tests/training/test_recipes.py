@@ -5,12 +5,12 @@ import dataclasses
 import pytest
 
 from fer_utils.evaluation import runs
-from fer_utils.models.build import base_name
+from fer_utils.models._build import base_name
 from fer_utils.training.config import BALANCING, RECIPES, Config
 
 
 @pytest.mark.parametrize("changes, words", [
-    ({"run": "vgg"}, "must start with"), ({"epochs": 0}, "at least 1"), ({"side": 64}, "side: must lie in 71"),
+    ({"run": "vgg"}, "must begin with"), ({"epochs": 0}, "at least 1"), ({"side": 64}, "image_size: must lie in 71"),
     ({"side": 225}, "must lie in 71 … 224"), ({"augmentation": {"blur": 1}}, "among"),
     ({"teacher": "xception"}, "mixup 0"), ({"teacher": "xception", "mixup": 0, "loss": "focal"}, "loss focal"),
     ({"teacher": "xception+xception_aligned", "mixup": 0}, "must know the faces that its student sees"),

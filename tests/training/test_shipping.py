@@ -11,7 +11,7 @@ import tiny_onnx
 
 from fer_utils import paths
 from fer_utils.faces import to_inputs
-from fer_utils.models import build as models
+from fer_utils.models import _build as models
 from fer_utils.models import onnx_export as export
 from fer_utils.models.classifier import Classifier, ModelError, manifest
 from fer_utils.training import publish as shipping

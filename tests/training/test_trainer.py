@@ -13,7 +13,7 @@ import pytest
 from fer_utils import paths
 from fer_utils.evaluation import runs
 from fer_utils.faces import preprocess
-from fer_utils.models import build as models
+from fer_utils.models import _build as models
 from fer_utils.training.config import Config
 from fer_utils.training.dataset import Batch
 from fer_utils.training.trainer import Trainer, rate
@@ -60,7 +60,7 @@ def test_a_run_goes_on_from_a_recorded_one(tmp_path, monkeypatch, drawn):
     monkeypatch.setenv("FER_MODELS", str(tmp_path))
     logits = {"public": np.zeros((7, 7)), "private": np.zeros((7, 7))}
     labels = {"public": np.arange(7), "private": np.arange(7)}
-    first = models.build("mobilenet_v3_large", weights=None, side=72, seed=5)
+    first = models.build("mobilenet_v3_large", weights=None, image_size=72, seed=5)
     runs.write_run(Config("mobilenet_v3_large_first"), [{"epoch": 1}], logits, labels, {"parameters": 1, "mflops": 1},
                    first)
     trainer = Trainer(Config("mobilenet_v3_large", start="mobilenet_v3_large_first", precision="bfloat16"), np.ones(7))
@@ -120,7 +120,7 @@ def test_the_start_that_is_mixed_in_has_the_statistics_that_the_run_began_with(t
 
     monkeypatch.setenv("FER_MODELS", str(tmp_path))
     logits, labels = dict.fromkeys(("public", "private"), np.zeros((7, 7))), np.arange(7)
-    first = models.build("resnet18", weights=None, side=48, seed=5)
+    first = models.build("resnet18", weights=None, image_size=48, seed=5)
     runs.write_run(Config("resnet18_first", side=48), [{"epoch": 1}], logits, {"public": labels, "private": labels},
                    {"parameters": 1, "mflops": 1}, first)
     config = Config("resnet18", side=72, batch=8, start="resnet18_first", average=True, statistics=16)

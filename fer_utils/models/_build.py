@@ -1,0 +1,502 @@
+"""The four backbones under one head, in Keras 3 on any backend (only `precision` needs TensorFlow).
+
+Each takes RGB in 0–255 and scales it in its own first layers, so that no caller can get the scaling wrong.
+"""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import json
+import math
+import warnings
+from itertools import pairwise
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from fer_utils import paths
+from fer_utils.faces import INPUT_SIZE
+from fer_utils.models import cpu_layers
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    import keras
+    import numpy as np
+
+__all__ = [
+    "BACKBONES",
+    "TITLES",
+    "WeightsError",
+    "absorb_normalization",
+    "backbone_layers",
+    "build",
+    "check_image_size",
+    "find_weights",
+    "load",
+    "macs",
+    "reestimate_batchnorm",
+    "title",
+    "with_probabilities",
+]
+
+TITLES = {
+    "xception": "Xception",
+    "mobilenet_v3_large": "MobileNetV3-Large",
+    "efficientnet_b0": "EfficientNet-B0",
+    "resnet18": "ResNet-18",
+}
+BACKBONES = tuple(TITLES)
+
+# Keras sets MobileNetV3's momentum to .999 (its statistics never arrive in a short run); .97 follows within an epoch.
+BATCHNORM_MOMENTUM = 0.97
+SMALLEST_IMAGE, SMALLEST_XCEPTION, LARGEST_IMAGE = 48, 71, 224
+IMAGENET_MEAN, IMAGENET_DEVIATION = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+RESNET18 = dict(
+    input_conv_filters=[64],
+    input_conv_kernel_sizes=[7],
+    stackwise_num_filters=[64, 128, 256, 512],
+    stackwise_num_blocks=[2, 2, 2, 2],
+    stackwise_num_strides=[1, 2, 2, 2],
+    block_type="basic_block",
+)
+
+
+class WeightsError(ValueError):
+    """Pretrained weights that are missing or do not fit."""
+
+
+def title(name: str) -> str:
+    """What tables and figures call a run or a model file.
+
+    Parameters
+    ----------
+    name : begins with one of `BACKBONES`.
+
+    Raises
+    ------
+    ValueError
+        For a name of another backbone.
+
+    Examples
+    --------
+    >>> title("xception_aligned")
+    'Xception, aligned faces'
+    """
+    base = base_name(name)
+    rest = name[len(base) :].strip("_").replace("_", " ")
+    words = f"{rest} px" if rest.isdigit() else {"aligned": "aligned faces"}.get(rest, rest)
+    return ", ".join(filter(None, (TITLES[base], words)))
+
+
+def base_name(run: str) -> str:
+    """The backbone that a name begins with: `xception_aligned` → `xception`."""
+    for name in BACKBONES:
+        if run == name or run.startswith(name + "_"):
+            return name
+    raise ValueError(f"name: must begin with one of {', '.join(BACKBONES)}; got {run!r}")
+
+
+def check_image_size(image_size: int, backbone: str) -> None:
+    """Raise ValueError unless the backbone can work on `image_size` × `image_size` pixels.
+
+    Xception's smallest input is 71 px. The others reduce an image to a 32nd; 48 px, all that a face of FER2013 has,
+    leave them 2 × 2 places to pool. ImageNet networks are trained at 224 px (Xception at 299), so a larger face would
+    have a scale that pretraining did not see.
+
+    Examples
+    --------
+    >>> check_image_size(96, "xception")
+    """
+    least = SMALLEST_XCEPTION if backbone == "xception" else SMALLEST_IMAGE
+    if not least <= image_size <= LARGEST_IMAGE:
+        raise ValueError(f"image_size: must lie in {least} … {LARGEST_IMAGE} px for {backbone}; got {image_size}")
+
+
+def find_weights(backbone: str, source: str | Path | None = None) -> Path | None:
+    """The initial weights of a backbone in a file or folder.
+
+    Parameters
+    ----------
+    backbone : one of `BACKBONES`.
+    source : a file, or a folder that is searched for `<backbone>*.weights.h5`; default: `FER_WEIGHTS`.
+
+    Returns
+    -------
+    Path or None
+        None when there is no such file, or no source.
+
+    Raises
+    ------
+    WeightsError
+        When `source` is neither a file nor a folder.
+
+    Examples
+    --------
+    >>> find_weights("xception", "weights/")
+    PosixPath('weights/xception_imagenet_notop.weights.h5')
+    """
+    source = Path(source) if source else paths.weights_source()
+    if source is None:
+        return None
+    if source.is_file():
+        return source
+    if not source.is_dir():
+        raise WeightsError(f"weights: {source} is neither a file nor a folder")
+    return next(iter(sorted(source.glob(f"{backbone}*.weights.h5"))), None)
+
+
+@functools.cache
+def _live_normalization() -> type:
+    """Keras' Normalization, reading its variables at each call.
+
+    Keras' own layer copies them when it is built or a file is loaded, and ignores `set_weights`. Its class keeps the
+    name: weight files name layers by it.
+    """
+    import keras
+
+    class Normalization(keras.layers.Normalization):
+        def call(self, inputs):
+            mean, variance = (
+                keras.ops.reshape(keras.ops.cast(value, self.compute_dtype), self._broadcast_shape)
+                for value in (self.adapt_mean, self.adapt_variance)
+            )
+            return (keras.ops.cast(inputs, self.compute_dtype) - mean) / keras.ops.sqrt(variance)
+
+    return Normalization
+
+
+def _application(name: str, weights: str | None) -> keras.Model:
+    import keras
+
+    options = {"weights": weights, "include_top": False, "input_shape": (None, None, 3)}
+    if name == "xception":
+        return keras.applications.Xception(**options)
+    if name == "mobilenet_v3_large":
+        return keras.applications.MobileNetV3Large(**options, include_preprocessing=False)
+    return keras.applications.EfficientNetB0(**options)
+
+
+def backbone_layers(name: str) -> keras.Model:
+    """A backbone's convolutional part alone, with random weights.
+
+    Parameters
+    ----------
+    name : one of `BACKBONES`.
+
+    Returns
+    -------
+    keras.Model
+        float32 [N, H, W, 3] → its last feature maps [N, h, w, C]. The input is RGB: in 0–255 for EfficientNet-B0,
+        in [-1, 1] for the others.
+
+    Examples
+    --------
+    >>> backbone_layers("resnet18").output_shape
+    (None, None, None, 512)
+    """
+    import keras
+
+    if name == "resnet18":
+        import keras_hub
+
+        return keras_hub.models.ResNetBackbone(**RESNET18, image_shape=(None, None, 3))
+    network = _application(name, None)
+    if name != "efficientnet_b0":
+        return network
+
+    def replace(layer):
+        kind = _live_normalization() if isinstance(layer, keras.layers.Normalization) else type(layer)
+        return kind.from_config(layer.get_config())
+
+    return keras.models.clone_model(network, clone_function=replace)
+
+
+def absorb_normalization(network: keras.Model, mean: Sequence[float], deviation: Sequence[float]) -> None:
+    """Let a ResNet that was trained on (RGB / 255 - mean) / deviation take (RGB - 127) / 128 instead, in place.
+
+    The first kernel and the mean of the BatchNorm behind it take the difference; only at the image's border, where
+    zeros are padded, a different gray is seen.
+
+    Parameters
+    ----------
+    network : as `backbone_layers("resnet18")` makes it.
+    mean, deviation : of the three channels, for RGB in 0–1.
+
+    Examples
+    --------
+    >>> absorb_normalization(network, (0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
+    """
+    import numpy as np
+
+    mean, deviation = np.asarray(mean, np.float32), np.asarray(deviation, np.float32)
+    convolution, norm = network.get_layer("conv1_conv"), network.get_layer("conv1_bn")
+    kernel = np.asarray(convolution.kernel)
+    shift = np.einsum("hwio,i->o", kernel, (127 / 255 - mean) / deviation)
+    norm.moving_mean.assign(np.asarray(norm.moving_mean) - shift)
+    convolution.kernel.assign(kernel * (128 / 255 / deviation)[:, None])
+
+
+def _imagenet(name: str) -> keras.Model:
+    """The backbone with Keras' ImageNet weights, for the same pixels as `backbone_layers(name)`."""
+    import keras
+
+    if name == "resnet18":
+        import keras_hub
+
+        network = keras_hub.models.ResNetBackbone.from_preset("resnet_18_imagenet")
+        absorb_normalization(network, IMAGENET_MEAN, IMAGENET_DEVIATION)
+        return network
+    with warnings.catch_warnings():
+        # Keras finds it odd that a network for any size starts from weights for 224 px; here that is meant.
+        warnings.filterwarnings("ignore", message="`input_shape` is undefined")
+        source = _application(name, "imagenet")
+    if name != "efficientnet_b0":
+        return source
+    # Keras puts one more Rescaling behind the Normalization of these weights: divide its variance instead.
+    network = backbone_layers(name)
+    network.set_weights(source.get_weights())
+    scale = [layer for layer in source.layers if isinstance(layer, keras.layers.Rescaling)][1].scale
+    norm = next(layer for layer in network.layers if isinstance(layer, keras.layers.Normalization))
+    norm.adapt_variance.assign(keras.ops.divide(norm.adapt_variance, keras.ops.square(scale)))
+    return network
+
+
+def _pretrained(name: str, weights: str | Path | None) -> tuple[keras.Model, dict[str, str | None]]:
+    """The backbone, and the name and hash of what its weights came from."""
+    random = {"name": "random", "sha256": None}
+    if weights is None:
+        return backbone_layers(name), random
+    path = None if weights == "imagenet" else find_weights(name, None if weights == "auto" else weights)
+    if path is not None:
+        network = backbone_layers(name)
+        try:
+            network.load_weights(path)
+        except Exception as error:  # h5py and Keras raise many kinds; the reader needs one
+            raise WeightsError(f"weights: {path} does not hold the weights of {name}: {error}") from error
+        return network, {"name": path.name, "sha256": hashlib.sha256(path.read_bytes()).hexdigest()}
+    if weights not in ("auto", "imagenet"):
+        raise WeightsError(f"weights: {weights} holds no {name}*.weights.h5")
+    try:
+        return _imagenet(name), {"name": "imagenet", "sha256": None}
+    except Exception as error:  # no network, or a proxy's refusal: anything the download can raise
+        if weights == "imagenet":
+            raise WeightsError(f"weights: ImageNet weights of {name} cannot be downloaded: {error}") from error
+        print(f"No ImageNet weights for {name} (offline and FER_WEIGHTS names none): training starts from scratch.")
+        return backbone_layers(name), random
+
+
+def build(
+    backbone: str,
+    *,
+    weights: str | Path | None = "auto",
+    image_size: int = INPUT_SIZE,
+    dropout: float = 0.4,
+    classes: int = 7,
+    precision: str | None = None,
+    seed: int = 2013,
+) -> keras.Model:
+    """One backbone, global average pooling, dropout, and a dense layer of logits.
+
+    Parameters
+    ----------
+    backbone : one of `BACKBONES`.
+    weights : "auto" (`FER_WEIGHTS`, then ImageNet online, then random, said aloud), "imagenet" (online or an error),
+        a file or folder of `.weights.h5`, or None (random).
+    image_size : pixels at which the backbone works, 48–224 (Xception 71–224). Where it is not 96, the first layer
+        resizes the input.
+    dropout : rate before the dense layer.
+    classes : number of logits.
+    precision : None for Keras' own layers under Keras' dtype policy (`mixed_bfloat16` on a GPU); "float32" or
+        "bfloat16" for layers that train faster on a CPU and multiply in that type (`cpu_layers`; TensorFlow only).
+    seed : of random weights and dropout; also Keras' global one.
+
+    Returns
+    -------
+    keras.Model
+        Input `image` float32 [N, H, W, 3], RGB in 0–255 (96 × 96 wherever this project calls it), output `logits`
+        float32 [N, classes]. `model.initial_weights` is {"name": "imagenet", a file's name or "random", "sha256": of
+        that file or None}.
+
+    Raises
+    ------
+    ValueError
+        For an unknown backbone or precision, or an image size it cannot work on.
+    WeightsError
+        For weights that are missing or do not fit.
+
+    Examples
+    --------
+    >>> model = build("mobilenet_v3_large", weights=None)
+    >>> model(faces.to_inputs(fer.images[:2])).shape
+    TensorShape([2, 7])
+    """
+    if backbone not in BACKBONES:
+        raise ValueError(f"backbone: must be one of {', '.join(BACKBONES)}; got {backbone!r}")
+    check_image_size(image_size, backbone)
+    if precision not in (None, *cpu_layers.PRECISIONS):
+        raise ValueError(f"precision: must be {' or '.join(cpu_layers.PRECISIONS)} or None; got {precision!r}")
+    import keras
+
+    if precision and keras.backend.backend() != "tensorflow":
+        raise ValueError(f"precision: must be None on Keras' backend {keras.backend.backend()}; got {precision!r}")
+    keras.utils.set_random_seed(seed)
+    network, origin = _pretrained(backbone, weights)
+    for layer in network._flatten_layers():
+        if isinstance(layer, keras.layers.BatchNormalization):
+            layer.momentum = min(layer.momentum, BATCHNORM_MOMENTUM)
+    if precision:
+        network = cpu_layers.with_fast_layers(network, precision)
+    image = x = keras.Input((None, None, 3), name="image")
+    if image_size != INPUT_SIZE:
+        x = keras.layers.Resizing(image_size, image_size, interpolation="bilinear", dtype="float32", name="resize")(x)
+    if backbone == "xception":
+        x = keras.layers.Rescaling(1 / 127.5, offset=-1.0, dtype="float32", name="scale")(x)
+    elif backbone != "efficientnet_b0":  # EfficientNet scales inside
+        x = keras.layers.Rescaling(1 / 128, offset=-127 / 128, dtype="float32", name="scale")(x)
+    x = network(x)
+    x = keras.layers.GlobalAveragePooling2D(name="pool")(x)
+    x = keras.layers.Dropout(dropout, seed=seed, name="dropout")(x)
+    logits = keras.layers.Dense(classes, name="logits", dtype="float32")(x)
+    model = keras.Model(image, logits, name=backbone)
+    model.initial_weights = origin
+    return model
+
+
+def freeze(model: keras.Model, last: str) -> None:
+    """Keep the backbone's layers up to `last` as they are."""
+    layers = next(layer for layer in model.layers if hasattr(layer, "layers")).layers
+    names = [layer.name for layer in layers]
+    if last not in names:
+        raise ValueError(f"frozen: must be a layer of {model.name}'s backbone, such as {names[-1]}; got {last!r}")
+    for layer in layers[: names.index(last) + 1]:
+        layer.trainable = False
+
+
+def reestimate_batchnorm(model: keras.Model, inputs: Iterable[np.ndarray]) -> None:
+    """Replace BatchNorm's statistics by their means over `inputs`, in place; no other weight changes.
+
+    Averaged weights (EMA) need it: Keras averages trainable weights only, so the statistics are another network's.
+
+    Parameters
+    ----------
+    model : any Keras model with BatchNormalization layers.
+    inputs : batches as the model takes them, such as float32 [N, 96, 96, 3] in 0–255; each counts by its length.
+
+    Examples
+    --------
+    >>> reestimate_batchnorm(model, (faces.to_inputs(images[i : i + 64]) for i in range(0, 1280, 64)))
+    """
+    import keras
+
+    layers = [layer for layer in model._flatten_layers() if isinstance(layer, keras.layers.BatchNormalization)]
+    momenta = [layer.momentum for layer in layers]
+    seen = 0
+    for batch in inputs:
+        for layer in layers:
+            layer.momentum = seen / (seen + len(batch))
+        model(batch, training=True)
+        seen += len(batch)
+    for layer, momentum in zip(layers, momenta, strict=True):
+        layer.momentum = momentum
+
+
+def with_probabilities(model: keras.Model) -> keras.Model:
+    """The same network with a softmax on top.
+
+    Parameters
+    ----------
+    model : as `build` makes it, with logits [N, 7].
+
+    Returns
+    -------
+    keras.Model
+        Output `probabilities` float32 [N, 7], rows sum to 1. The weights are shared with `model`.
+
+    Examples
+    --------
+    >>> with_probabilities(build("resnet18", weights=None)).output_shape
+    (None, 7)
+    """
+    import keras
+
+    return keras.Model(model.input, keras.layers.Softmax(name="probabilities")(model.output), name=model.name)
+
+
+def load(run: str, *, image_size: int | None = None) -> keras.Model:
+    """The Keras model of a stored run, with its trained weights.
+
+    Parameters
+    ----------
+    run : a folder's name in `models/`.
+    image_size : pixels at which it works; default: those that it was trained at.
+
+    Returns
+    -------
+    keras.Model
+        As `build` makes it (logits).
+
+    Raises
+    ------
+    FileNotFoundError
+        When the run has no weights.
+
+    Examples
+    --------
+    >>> load("xception").output_shape
+    (None, 7)
+    """
+    from fer_utils.models.weights_file import read_weights
+
+    folder = paths.models_dir() / run
+    path = folder / "model.weights.h5"
+    if not path.is_file():
+        raise FileNotFoundError(
+            f"run: {path} does not exist; train it with `python -m fer_utils.training {run}`, or choose another run"
+        )
+    config: dict[str, Any] = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    model = build(
+        base_name(run), weights=None, dropout=config["dropout"], image_size=image_size or config["side"]
+    )
+    read_weights(model, path)
+    return model
+
+
+def macs(model: keras.Model, *, image_size: int = INPUT_SIZE) -> float:
+    """Millions of multiply-adds (M MACs) of a model's convolutions and dense layers for one image.
+
+    Parameters
+    ----------
+    model : a functional Keras model with input [N, H, W, 3].
+    image_size : the image's height and width in pixels.
+
+    Returns
+    -------
+    float
+        Output positions × kernel size, summed over the layers.
+
+    Examples
+    --------
+    >>> round(macs(build("xception", weights=None)))
+    826
+    """
+    import keras
+
+    return _macs(model, keras.KerasTensor((1, image_size, image_size, 3))) / 1e6
+
+
+def _macs(model: keras.Model, image: keras.KerasTensor) -> int:
+    import keras
+
+    kinds = (keras.layers.Conv2D, keras.layers.DepthwiseConv2D, keras.layers.SeparableConv2D, keras.layers.Dense)
+    counted = [layer for layer in model.layers if isinstance(layer, kinds)]
+    nested = [(before, layer) for before, layer in pairwise(model.layers) if isinstance(layer, keras.Model)]
+    tensors = [layer.output for layer in counted] + [before.output for before, _ in nested]
+    shapes = [spec.shape for spec in keras.Model(model.inputs, tensors).compute_output_spec(image)]
+    total = 0
+    for layer, shape in zip(counted, shapes, strict=False):
+        positions = math.prod(shape[1:-1])
+        total += positions * sum(math.prod(weight.shape) for weight in layer.weights if len(weight.shape) > 1)
+    for (_, network), shape in zip(nested, shapes[len(counted) :], strict=True):
+        total += _macs(network, keras.KerasTensor(shape))
+    return total
