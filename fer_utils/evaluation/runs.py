@@ -14,7 +14,7 @@ import pandas as pd
 from fer_utils import paths
 from fer_utils.evaluation.calibration import Calibration
 from fer_utils.evaluation.metrics import softmax, summary
-from fer_utils.models import build
+from fer_utils.models import _build as build
 
 __all__ = ["Run", "list_runs", "write_run"]
 
