@@ -27,7 +27,7 @@ DOCUMENTS = (paths.ROOT / "README.md", paths.ROOT / "models" / "README.md")
 _TABLE = re.compile(r"(<!-- results:start -->\n).*?(<!-- results:end -->)", re.DOTALL)
 _VALUE = re.compile(r"(<!-- value (\S+) (\S+) (\S+) -->).*?(<!-- end -->)", re.DOTALL)
 _HEAD = ("Model", "Accuracy (95 % interval)", "Macro-F1", "Balanced accuracy", "Precision", "Recall", "F1",
-         "PublicTest accuracy", "Parameters", "MFLOPs", "ONNX file")
+         "PublicTest accuracy", "Parameters", "M MACs", "ONNX file")
 _NO_RUN = "(no recorded run)"
 
 
@@ -56,7 +56,7 @@ def _row(run: runs.Run) -> list[str]:
     file = inference.manifest()["files"].get(f"{run.name}.onnx")
     return [
         models.title(run.name), *_scores(run.metrics["private"]), _percent(run.metrics["public"]["accuracy"]),
-        f"{run.metrics['parameters'] / 1e6:.1f} M", f"{run.metrics['mflops']:,.0f}",
+        f"{run.outcome['parameters'] / 1e6:.1f} M", f"{run.outcome['m_macs']:,.0f}",
         f"{file['bytes'] / 1e6:.1f} MB" if file else "–",
     ]
 
@@ -67,7 +67,7 @@ def _together(shown: Sequence[runs.Run]) -> list[list[str]]:
         return []
     names, labels = [run.name for run in shown], shown[0].predictions["private_labels"].astype(int)
     known = all((run.folder / evaluation.VIEWS).is_file() for run in shown)
-    parameters, work = (sum(run.metrics[key] for run in shown) for key in ("parameters", "mflops"))
+    parameters, work = (sum(run.outcome[key] for run in shown) for key in ("parameters", "m_macs"))
     rows, shares = [], ensemble.shares(names)
     for augmented in (False, True)[: 1 + known]:
         scores = metrics.summary(labels, ensemble.together(names, augmented=augmented, shares=shares))
@@ -118,7 +118,7 @@ def value(run: str, key: str, form: str) -> str:
     if run not in runs.list_runs():
         return _NO_RUN
     recorded, wanted = runs.Run(run), key.removeprefix("config.")
-    number = recorded.config if wanted != key else recorded.metrics
+    number = {**recorded.outcome, **recorded.config} if wanted != key else recorded.metrics
     for part in wanted.split("."):
         if not isinstance(number, dict) or part not in number:
             raise ValueError(f"value: {run}/{'config' if wanted != key else 'metrics'}.json has no {wanted}")

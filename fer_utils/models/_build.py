@@ -428,7 +428,7 @@ def load(run: str, *, image_size: int | None = None) -> keras.Model:
 
     Parameters
     ----------
-    run : a folder's name in `models/`.
+    run : a folder's name in `models/runs/`.
     image_size : pixels at which it works; default: those that it was trained at.
 
     Returns
@@ -448,15 +448,15 @@ def load(run: str, *, image_size: int | None = None) -> keras.Model:
     """
     from fer_utils.models.weights_file import read_weights
 
-    folder = paths.models_dir() / run
+    folder = paths.models_dir() / "runs" / run
     path = folder / "model.weights.h5"
     if not path.is_file():
         raise FileNotFoundError(
             f"run: {path} does not exist; train it with `python -m fer_utils.training {run}`, or choose another run"
         )
-    config: dict[str, Any] = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    config: dict[str, Any] = json.loads((folder / "config.json").read_text(encoding="utf-8"))["config"]
     model = build(
-        base_name(run), weights=None, dropout=config["dropout"], image_size=image_size or config["side"]
+        config["backbone"], weights=None, dropout=config["dropout"], image_size=image_size or config["image_size"]
     )
     read_weights(model, path)
     return model

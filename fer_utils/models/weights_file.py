@@ -68,14 +68,14 @@ def thin(path: str | Path, onnx_path: str | Path, held: Collection[str]) -> None
 
 
 def read_weights(model: keras.Model, path: str | Path) -> None:
-    """Load a file of `write_weights` into `model`, with the kernels that `thin` left to the ONNX file one folder up.
+    """Load a file of `write_weights` into `model`, with the kernels that `thin` left to the ONNX file in models/.
 
     Raises ValueError when names or shapes differ, or when that ONNX file is missing or another one.
     """
     path, named = Path(path), named_weights(model)
     arrays, attributes = _arrays(path)
     if "kernels_in" in attributes:
-        source = path.parent.parent / attributes["kernels_in"]
+        source = path.parents[2] / attributes["kernels_in"]
         if not source.is_file() or hashlib.sha256(source.read_bytes()).hexdigest() != attributes["sha256"]:
             raise ValueError(f"path: {path} needs the very {source} that it was exported to; restore it with git")
         arrays |= half_kernels.kernels_in(source, {name: tuple(weight.shape) for name, weight in named.items()})

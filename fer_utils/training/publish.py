@@ -143,7 +143,7 @@ def listed(folder: Path) -> dict[str, Path]:
     return {
         key: path for key, path in found.items()
         if path.name not in UNLISTED and "/." not in f"/{key}"
-        and (path.name != "model.weights.h5" or path.parent.with_suffix(".onnx").is_file())
+        and (path.name != "model.weights.h5" or (folder / f"{path.parent.name}.onnx").is_file())
     }
 
 

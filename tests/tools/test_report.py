@@ -26,9 +26,11 @@ def record(folder, run: str, *, right: float, n: int = 300, seed: int = 0) -> di
     labels = rng.choice(7, n, p=[0.14, 0.02, 0.14, 0.25, 0.17, 0.11, 0.17])
     guessed = np.where(rng.random(n) < right, labels, (labels + 1) % 7)
     scores = metrics.summary(labels, np.eye(7)[guessed])
-    content = {"private": scores, "public": scores, "parameters": 20_876_000, "mflops": 838.2}
-    (folder / run).mkdir(parents=True)
-    (folder / run / "metrics.json").write_text(json.dumps(content))
+    content = {"private": scores, "public": scores}
+    (folder / "runs" / run).mkdir(parents=True)
+    (folder / "runs" / run / "metrics.json").write_text(json.dumps(content))
+    stored = {"config": {"aligned": False}, "outcome": {"parameters": 20_876_000, "m_macs": 838.2}}
+    (folder / "runs" / run / "config.json").write_text(json.dumps(stored))
     return content
 
 
@@ -61,9 +63,9 @@ def test_the_table_holds_the_recorded_numbers_best_first(models_folder):
 
 def predicted(folder, run: str, told: np.ndarray, labels: np.ndarray, views: np.ndarray | None = None) -> None:
     labels = labels.astype(np.int8)
-    np.savez(folder / run / "predictions.npz", private=told, private_labels=labels, public=told, public_labels=labels)
+    np.savez(folder / "runs" / run / "predictions.npz", private=told, private_labels=labels, public=told, public_labels=labels)
     if views is not None:
-        np.savez(folder / run / "views.npz", private=views, model="")
+        np.savez(folder / "runs" / run / "views.npz", private=views, model="")
 
 
 def test_the_weighted_mean_of_all_stands_above_them_and_says_when_it_takes_more_views(models_folder):
@@ -134,7 +136,7 @@ def test_writing_fills_table_and_numbers_and_then_nothing_differs(models_folder,
 def test_one_changed_number_is_found(models_folder, document, change):
     record(models_folder, "xception", right=0.7)
     report.main([str(document)])
-    path = models_folder / "xception" / "metrics.json"
+    path = models_folder / "runs" / "xception" / "metrics.json"
     content = json.loads(path.read_text())
     content["private"][change[0]] += change[1]
     path.write_text(json.dumps(content))
@@ -146,5 +148,5 @@ def test_an_unknown_number_is_an_error(models_folder):
     for key in ("private.accuracyy", "private.accuracy.more", "secret.accuracy"):
         with pytest.raises(ValueError, match=f"xception/metrics.json has no {key}"):
             report.value("xception", key, ".1%")
-    shutil.rmtree(models_folder / "xception")
+    shutil.rmtree(models_folder / "runs" / "xception")
     assert report.value("xception", "private.accuracy", ".1%") == "(no recorded run)"

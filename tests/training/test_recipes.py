@@ -4,7 +4,6 @@ import dataclasses
 
 import pytest
 
-from fer_utils.evaluation import runs
 from fer_utils.models._build import base_name
 from fer_utils.training.config import BALANCING, RECIPES, Config
 
@@ -47,14 +46,3 @@ def test_runs_that_are_compared_differ_in_what_is_compared_only():
         assert {key for key in plain if plain[key] != recipe[key]} == {"run", "epochs", "epoch_rows", *changes}
         # An epoch over all 28,011 rows has as many steps.
         assert recipe["epoch_rows"] // recipe["batch"] == 28_011 // plain["batch"]
-
-
-@pytest.mark.parametrize("name", sorted(set(runs.list_runs()) & set(RECIPES)))
-def test_recorded_runs_were_made_by_their_recipes(name):
-    """A field that came later had its default then."""
-    told, recipe = runs.Run(name).config, dataclasses.asdict(RECIPES[name])
-    defaults = {field.name: field.default for field in dataclasses.fields(Config)} | {"augmentation": {}}
-    left = {"run", "precision"}  # its name then, and what "auto" came to on that machine
-    assert {key: told.get(key, defaults[key]) for key in recipe if key not in left} == {
-        key: value for key, value in recipe.items() if key not in left
-    }
