@@ -81,7 +81,7 @@ def choose_faces(
     unknown = set(classes) - set(CLASSES)
     if unknown or each < 1:
         raise ValueError(f"classes, each: must be among {', '.join(CLASSES)} and 1 or more; got {classes}, {each}")
-    usable = alignment.trusted(found) & (fer.images.std((1, 2)) > 0)
+    usable = found.confident & (fer.images.std((1, 2)) > 0)
     usable &= np.array([trust.frontal(points) for points in found.points], bool)
     rng, chosen = np.random.default_rng(seed), []
     for name in classes:

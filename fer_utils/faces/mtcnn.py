@@ -1,28 +1,33 @@
-"""MTCNN's cascade on ONNX Runtime: three networks, NumPy and OpenCV, no TensorFlow.
+"""MTCNN on ONNX Runtime: faces in an image and their five landmarks, without TensorFlow.
 
-Follows the `mtcnn` package 1.0 step by step (MIT licence, © 2019–2024 Iván de Paz Centeno), so that boxes, scores and
-landmarks are the same: pyramid, area resizing, 12-px cells, box regression, its own suppression rule, bilinear crops.
-Method: Zhang, Zhang, Li and Qiao, "Joint Face Detection and Alignment using Multi-task Cascaded Convolutional
-Networks", 2016.
-
-One deliberate difference: the package derives the number of pyramid levels from the image alone. With `min_face_size`
-above about 24 its last levels are smaller than P-Net's 12-px window; TensorFlow raises, the package swallows the error
-and reports no face at all. Here the pyramid ends where the window no longer fits.
+Zhang, Zhang, Li and Qiao, "Joint Face Detection and Alignment using Multi-task Cascaded Convolutional Networks", 2016,
+as the `mtcnn` package 1.0 computes it (MIT licence, © 2019–2024 Iván de Paz Centeno): same boxes, scores and landmarks.
+One difference: with `min_face_size` above about 24 the package's last pyramid levels are smaller than P-Net's window;
+it swallows the error and reports no face at all. Here the pyramid ends where the window no longer fits.
 """
 
 from __future__ import annotations
 
 import os
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
 
 import cv2
 import numpy as np
 
-from fer_utils.faces.mtcnn_export import network_path
+from fer_utils import paths
+from fer_utils.faces.boxes import Box, clip, regress, square, suppress
+from fer_utils.faces.preprocess import ImageError
 
-__all__ = ["Cascade"]
+__all__ = ["LANDMARKS", "NETWORKS", "Detector", "Face", "crop", "network_path", "pyramid"]
 
-CELL, STRIDE = 12, 2
+# The five landmarks in order; left and right as seen in the image.
+LANDMARKS = ("left_eye", "right_eye", "nose", "mouth_left", "mouth_right")
+# Network → side of its input in pixels (None = any), names of its outputs.
+NETWORKS = {"pnet": (None, ("cells",)), "rnet": (24, ("boxes", "scores")), "onet": (48, ("boxes", "points", "scores"))}
+SCALE_FACTOR = 0.709  # ratio of two neighbouring levels of the image pyramid
+CELL, STRIDE = 12, 2  # P-Net's window and step, pixels
 # The package's rounding ends its pyramid, at its default settings, at this side in pixels: 12 · (12 / 20) · 0.709^−1.5.
 SMALLEST_LEVEL = 12.0605
 MAX_STACK_ROWS = 32_000  # cv2.remap addresses its source with 16-bit coordinates
@@ -30,102 +35,175 @@ MAX_LEVEL_PIXELS = 2_000_000  # one P-Net call; its first layer needs 40 bytes a
 MAX_CROPS = 1024
 
 
-class Cascade:
-    """P-Net → R-Net → O-Net for one or many images of one size.
+@dataclass(frozen=True)
+class Face:
+    """One detected face, in pixels of the image it was found in.
 
-    Rows that the methods return are float64 [M, 16]: image index, x1, y1, x2, y2 (pixels), score (0–1), five landmark
-    x, five landmark y (pixels; left eye, right eye, nose, left and right mouth corner as seen in the image).
+    Attributes
+    ----------
+    box : x, y (upper left corner), width, height.
+    score : O-Net's probability of a face, 0–1.
+    landmarks : float32 [5, 2], x and y of `LANDMARKS`.
 
-    thresholds: scores from which P-, R- and O-Net pass a candidate on.  threads: 0 = as many as cores; the levels of
-    the pyramid are shared out among them, which scales better than one small level on all of them.
-    fit_to_image: cut boxes at the image's border, as the package does.
+    Examples
+    --------
+    >>> faces.Face((80, 60, 90, 110), 0.99, faces.TEMPLATE * 2 + 80).box
+    (80, 60, 90, 110)
+    """
+
+    box: Box
+    score: float
+    landmarks: np.ndarray
+
+
+class Detector:
+    """MTCNN: finds faces and their five landmarks. A context manager; or call `close`.
+
+    Parameters
+    ----------
+    min_face_size : side in pixels of the smallest face to look for, at least 12. Twice as large is four times as fast.
+    thresholds : scores in [0, 1] that a candidate must exceed in P-, R- and O-Net.
+    threads : 0 = as many as cores.
+    fit_to_image : cut boxes at the image's border, as the `mtcnn` package does. False keeps the same framing there as
+        elsewhere.
+
+    Raises
+    ------
+    ValueError
+        A parameter out of its range.
+    FileNotFoundError
+        A network's file is missing.
+
+    Examples
+    --------
+    >>> with faces.Detector(min_face_size=40) as detector:
+    ...     detector.detect(np.zeros((480, 640, 3), np.uint8))
+    []
     """
 
     def __init__(self, *, min_face_size: float = 20, thresholds: tuple[float, float, float] = (0.6, 0.7, 0.7),
-                 scale_factor: float = 0.709, threads: int = 0, fit_to_image: bool = True):
-        self.min_face_size, self.scale_factor, self.fit_to_image = min_face_size, scale_factor, fit_to_image
-        self.thresholds = thresholds
-        workers = threads or os.cpu_count() or 1
-        self._pnet, self._rnet, self._onet = _session("pnet", 1), _session("rnet", threads), _session("onet", threads)
+                 threads: int = 0, fit_to_image: bool = True) -> None:
+        if not min_face_size >= CELL:
+            raise ValueError(f"min_face_size: must be at least {CELL} pixels (enlarge the image); got {min_face_size}")
+        if len(thresholds) != 3 or not all(0 <= threshold <= 1 for threshold in thresholds):
+            raise ValueError(f"thresholds: must be three scores in [0, 1]; got {thresholds}")
+        if threads < 0:
+            raise ValueError(f"threads: must be 0 (all cores) or more; got {threads}")
+        self.min_face_size, self.thresholds, self.fit_to_image = min_face_size, tuple(thresholds), fit_to_image
+        self._networks = {name: _session(name, 1 if name == "pnet" else threads) for name in NETWORKS}
+        workers = threads or os.cpu_count() or 1  # share out the pyramid's levels: better than all of them on each
         self._pool = ThreadPoolExecutor(workers, "mtcnn") if workers > 1 else None
 
+    def __enter__(self) -> Detector:
+        return self
+
+    def __exit__(self, *_) -> None:
+        self.close()
+
     def close(self) -> None:
-        """End the threads."""
+        """Release the networks and end the threads. A closed detector raises RuntimeError."""
         if self._pool:
             self._pool.shutdown(wait=False)
+        self._pool, self._networks = None, {}
 
-    def detect(self, images: np.ndarray) -> np.ndarray:
-        """Faces in uint8 [N, H, W, 3] RGB as rows [M, 16], by image, then by falling score."""
-        room = max(1, MAX_STACK_ROWS // images.shape[1])
-        parts = []
-        for start in range(0, len(images), room):
-            rows = self._detect(_normalize(images[start:start + room]))
-            rows[:, 0] += start
-            parts.append(rows)
-        return np.concatenate(parts) if parts else np.empty((0, 16))
+    def detect(self, image: np.ndarray) -> list[Face]:
+        """Faces in uint8 [H, W, 3], RGB, at least 12 × 12 pixels, best score first; ImageError for another array."""
+        return self.detect_batch(self._check(np.asarray(image)[None], "image"))[0]
 
-    def refine(self, image: np.ndarray, box: np.ndarray) -> np.ndarray:
-        """O-Net alone on the square around `box` (x1, y1, x2, y2) of uint8 [H, W, 3] RGB: rows [0 or 1, 16]."""
-        rows = np.array([[0, *box, 0]], np.float64)
-        rows = self._output(_normalize(image[None]), _square(rows))
-        return _fit(rows, image.shape) if self.fit_to_image else rows
+    def detect_batch(self, images: np.ndarray) -> list[list[Face]]:
+        """Faces in each image of uint8 [N, H, W, 3], RGB: the same as `detect` on each, faster."""
+        images = self._check(np.asarray(images), "images")
+        found: list[list[Face]] = [[] for _ in images]
+        step = max(1, MAX_STACK_ROWS // images.shape[1])
+        for start in range(0, len(images), step):
+            part = _normalize(images[start:start + step])
+            rows = self._output(part, self._reject(part, self._propose(part)))
+            for row in self._fit(rows, images):
+                found[start + int(row[0])].append(_face(row))
+        return found
 
-    def _detect(self, images: np.ndarray) -> np.ndarray:
-        rows = self._propose(images)
-        rows = self._reject(images, rows)
-        rows = self._output(images, rows)
-        return _fit(rows, images.shape[1:3]) if self.fit_to_image else rows
+    def refine(self, image: np.ndarray, box: Box) -> Face | None:
+        """O-Net alone on the square around `box`: follows a known face at a hundredth of the cost of `detect`.
+
+        None when the score stays below the third threshold. ImageError for another image than `detect` takes,
+        ValueError for a box without area.
+        """
+        images = self._check(np.asarray(image)[None], "image")
+        x, y, width, height = (float(value) for value in box)
+        if not (np.isfinite([x, y, width, height]).all() and width > 0 and height > 0):
+            raise ValueError(f"box: must be finite x, y and positive width, height; got {tuple(box)}")
+        rows = np.array([[0, x, y, x + width, y + height, 0]])
+        rows = self._fit(self._output(_normalize(images), square(rows)), images)
+        return _face(rows[0]) if len(rows) else None
+
+    def _check(self, images: np.ndarray, name: str) -> np.ndarray:
+        if not self._networks:
+            raise RuntimeError("this Detector is closed; make a new one")
+        if images.dtype != np.uint8 or images.ndim != 4 or images.shape[3] != 3 or min(images.shape[1:3]) < CELL:
+            form, got = ("[H, W, 3]", images.shape[1:]) if name == "image" else ("[N, H, W, 3]", images.shape)
+            allowed = f"uint8 {form}, RGB, at least {CELL} × {CELL} pixels"
+            raise ImageError(f"{name}: must be {allowed}; got {images.dtype} {list(got)}")
+        return images
+
+    def _fit(self, rows: np.ndarray, images: np.ndarray) -> np.ndarray:
+        return clip(rows, *images.shape[1:3]) if self.fit_to_image else rows
 
     def _propose(self, images: np.ndarray) -> np.ndarray:
         """P-Net on every level of the pyramid → square candidates [M, 6]."""
         height, width = images.shape[1:3]
         jobs = []
-        for scale in pyramid(height, width, min_face_size=self.min_face_size, scale_factor=self.scale_factor):
+        for scale in pyramid(height, width, min_face_size=self.min_face_size):
             size = int(width * scale), int(height * scale)
             step = max(1, MAX_LEVEL_PIXELS // (size[0] * size[1]))
             jobs += [(images, start, start + step, size, scale) for start in range(0, len(images), step)]
         run = self._pool.map if self._pool else map
         levels = list(run(lambda job: self._propose_at(*job), jobs))
-        return _square(_suppress(np.concatenate(levels), 0.7)) if levels else np.empty((0, 6))
+        return square(suppress(np.concatenate(levels), 0.7)) if levels else np.empty((0, 6))
 
     def _propose_at(self, images: np.ndarray, start: int, stop: int, size: tuple[int, int], scale: float) -> np.ndarray:
         level = np.stack([cv2.resize(image, size, interpolation=cv2.INTER_AREA) for image in images[start:stop]])
-        (cells,) = self._pnet.run(["cells"], {"image": level})
+        (cells,) = self._networks["pnet"].run(None, {"image": level})
         with np.errstate(divide="ignore"):  # a threshold of 0 or 1 is infinite log-odds: everything, nothing
             odds = np.log(self.thresholds[0]) - np.log1p(-self.thresholds[0])
         image, y, x = np.nonzero(cells[:, 4] > odds)
         found = cells[image, :, y, x].astype(np.float64)
         corners = np.stack([x * STRIDE + 1, y * STRIDE + 1, x * STRIDE + CELL, y * STRIDE + CELL], axis=1)
         boxes = (corners + found[:, :4] * (CELL - 1)) / scale
-        return _suppress(np.column_stack([image + start, boxes, 1 / (1 + np.exp(-found[:, 4]))]), 0.5)
+        return suppress(np.column_stack([image + start, boxes, 1 / (1 + np.exp(-found[:, 4]))]), 0.5)
 
     def _reject(self, images: np.ndarray, rows: np.ndarray) -> np.ndarray:
         """R-Net on the candidates → fewer, better squares [M, 6]."""
-        offsets, scores = self._run(self._rnet, ("boxes", "scores"), images, rows, 24)
-        rows = _regress(rows, offsets, scores[:, -1])
-        return _square(_suppress(rows[rows[:, 5] > self.thresholds[1]], 0.7))
+        offsets, scores = self._run("rnet", images, rows)
+        rows = regress(rows, offsets, scores[:, -1])
+        return square(suppress(rows[rows[:, 5] > self.thresholds[1]], 0.7))
 
     def _output(self, images: np.ndarray, rows: np.ndarray) -> np.ndarray:
         """O-Net on the candidates → faces with landmarks [M, 16]."""
-        offsets, points, scores = self._run(self._onet, ("boxes", "points", "scores"), images, rows, 48)
+        offsets, points, scores = self._run("onet", images, rows)
         sides = rows[:, 3:5] - rows[:, 1:3] + 1
         points = points.reshape(-1, 2, 5) * sides[:, :, None] + rows[:, 1:3, None] - 1
-        rows = np.column_stack([_regress(rows, offsets, scores[:, -1]), points.reshape(-1, 10)])
-        return _suppress(rows[rows[:, 5] > self.thresholds[2]], 0.7, smaller=True)
+        rows = np.column_stack([regress(rows, offsets, scores[:, -1]), points.reshape(-1, 10)])
+        return suppress(rows[rows[:, 5] > self.thresholds[2]], 0.7, smaller=True)
 
-    @staticmethod
-    def _run(network, outputs, images: np.ndarray, rows: np.ndarray, side: int) -> list[np.ndarray]:
-        results = [network.run(outputs, {"image": crop(images, rows[start:start + MAX_CROPS], side)})
-                   for start in range(0, max(1, len(rows)), MAX_CROPS)]
+    def _run(self, name: str, images: np.ndarray, rows: np.ndarray) -> list[np.ndarray]:
+        results = [
+            self._networks[name].run(None, {"image": crop(images, rows[start:start + MAX_CROPS], NETWORKS[name][0])})
+            for start in range(0, max(1, len(rows)), MAX_CROPS)
+        ]
         return [np.concatenate(parts) for parts in zip(*results, strict=True)]
 
 
-def pyramid(height: int, width: int, *, min_face_size: float, scale_factor: float) -> list[float]:
+def network_path(name: str) -> Path:
+    """The ONNX file of a network in `NETWORKS`: models/mtcnn_<name>.onnx."""
+    return paths.MODELS / f"mtcnn_{name}.onnx"
+
+
+def pyramid(height: int, width: int, *, min_face_size: float) -> list[float]:
     """Scales at which P-Net's 12-px window covers faces from `min_face_size` pixels up to the image's shorter side."""
     scales, scale = [], CELL / min_face_size
     while min(height, width) * scale >= SMALLEST_LEVEL:
         scales.append(scale)
-        scale *= scale_factor
+        scale *= SCALE_FACTOR
     return scales
 
 
@@ -154,7 +232,7 @@ def _session(name: str, threads: int):
 
     path = network_path(name)
     if not path.exists():
-        raise FileNotFoundError(f"{path} is missing; `python -m fer_utils.faces.mtcnn_export` writes it again")
+        raise FileNotFoundError(f"{path} is missing; in a checkout `python -m tools.mtcnn_export` writes it")
     options = ort.SessionOptions()
     options.intra_op_num_threads = threads
     # Spinning threads would burn the second core that the classifier and the video writer need.
@@ -167,52 +245,6 @@ def _normalize(images: np.ndarray) -> np.ndarray:
     return (images.astype(np.float32) - np.float32(127.5)) * np.float32(1 / 128)
 
 
-def _suppress(rows: np.ndarray, threshold: float, *, smaller: bool = False) -> np.ndarray:
-    """Rows by image and falling score, without those that overlap a better one of their image by more than `threshold`.
-
-    As in the package, a row falls to any better row, even to one that fell itself: no loop, unlike greedy suppression.
-    Overlap is intersection over union, or over the smaller of the two boxes.
-    """
-    rows = rows[np.lexsort((-rows[:, 5], rows[:, 0]))]
-    _, starts = np.unique(rows[:, 0], return_index=True)
-    parts = [part[_best(part[:, 1:5], threshold, smaller)] for part in np.split(rows, starts[1:])]
-    return np.concatenate(parts)
-
-
-def _best(boxes: np.ndarray, threshold: float, smaller: bool, block: int = 512) -> np.ndarray:
-    keep = np.ones(len(boxes), bool)
-    areas = (boxes[:, 2] - boxes[:, 0]) * (boxes[:, 3] - boxes[:, 1])
-    for start in range(0, len(boxes), block):
-        stop = min(start + block, len(boxes))
-        better, mine = boxes[:stop, None], boxes[None, start:stop]
-        sides = np.minimum(better[..., 2:], mine[..., 2:]) - np.maximum(better[..., :2], mine[..., :2])
-        shared = np.maximum(sides[..., 0], 0) * np.maximum(sides[..., 1], 0)
-        a, b = areas[:stop, None], areas[None, start:stop]
-        whole = np.minimum(a, b) if smaller else a + b - shared
-        overlaps = shared > threshold * whole
-        keep[start:stop] = ~np.any(np.triu(overlaps, k=1 - start), axis=0)
-    return keep
-
-
-def _square(rows: np.ndarray) -> np.ndarray:
-    rows = rows.copy()
-    sides = rows[:, 3:5] - rows[:, 1:3]
-    side = sides.max(axis=1, keepdims=True)
-    rows[:, 1:3] += sides * 0.5 - side * 0.5
-    rows[:, 3:5] = rows[:, 1:3] + side
-    return rows
-
-
-def _regress(rows: np.ndarray, offsets: np.ndarray, scores: np.ndarray) -> np.ndarray:
-    rows = rows.copy()
-    sides = rows[:, 3:5] - rows[:, 1:3] + 1
-    rows[:, 1:5] += offsets * np.tile(sides, 2)
-    rows[:, 5] = scores
-    return rows
-
-
-def _fit(rows: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
-    rows = rows.copy()
-    rows[:, [1, 3]] = rows[:, [1, 3]].clip(0, shape[1] - 1)
-    rows[:, [2, 4]] = rows[:, [2, 4]].clip(0, shape[0] - 1)
-    return rows
+def _face(row: np.ndarray) -> Face:
+    x1, y1, x2, y2, score = (float(value) for value in row[1:6])
+    return Face((x1, y1, x2 - x1, y2 - y1), score, row[6:16].reshape(2, 5).T.astype(np.float32))

@@ -1,8 +1,7 @@
 """From a face crop to the model's input: the one way for training, evaluation, LIME, ONNX and real time.
 
 FER2013 shows 48 × 48 gray pixels. A crop from a camera has more detail and colour than any training image, so it is
-reduced to exactly that (gray, 48 px) before it is enlarged to the network's 96 px: the model sees at the demo what it
-saw in training. OpenCV and NumPy only.
+reduced to exactly that (gray, 48 px) before it is enlarged to the network's 96 px.
 """
 
 from __future__ import annotations
@@ -12,63 +11,56 @@ from collections.abc import Iterable
 import cv2
 import numpy as np
 
-__all__ = [
-    "DETAIL", "INPUT_SIZE", "ImageError", "crop_face", "frame_of", "to_gray48", "to_input", "to_inputs", "to_uint8",
-]
+from fer_utils.faces.boxes import Box
 
-INPUT_SIZE = 96  # the side of the network's input, pixels
-DETAIL = 48  # the side of a FER2013 image, pixels
+__all__ = ["INPUT_SIZE", "SIDE", "ImageError", "crop_face", "to_gray48", "to_input", "to_inputs", "to_uint8"]
 
-# FER2013's framing, measured on its Training split with MTCNN: the 48-px frame's side and centre, as multiples of the
-# detected box (side = the mean of width and height; offsets from the box's centre, positive = right, down).
-FRAME_SIDE = 1.084
-FRAME_OFFSET = (0.0, 0.0)
+INPUT_SIZE = 96  # side of the network's input, pixels
+SIDE = 48  # side of a FER2013 image, pixels
+FRAME_SIDE = 1.084  # FER2013's frame around MTCNN's box, by the mean of its width and height; measured on Training
 
 
 class ImageError(ValueError):
-    """An array that is not a picture this package can read."""
+    """An array that is not an image this package can read; the message says what is allowed and what came."""
 
 
 def to_uint8(image: np.ndarray) -> np.ndarray:
-    """Any picture's pixels as uint8 0–255, shape kept.
+    """An image of any dtype as uint8 0–255, shape kept.
 
-    `image` is uint8, uint16 (its upper byte is kept), bool, or float in [0, 1] or [0, 255].
+    `image` is uint8, uint16 (its upper byte is kept), bool, or float in [0, 1] or [0, 255]. Raises ImageError for other
+    dtypes and values, and for an array without pixels.
 
-    Raises ImageError for other dtypes, values outside, NaN or infinity.
+    Examples
+    --------
+    >>> faces.to_uint8(np.array([[0.0, 1.0]]))
+    array([[  0, 255]], dtype=uint8)
     """
     if not image.size:
         raise ImageError(f"image: must hold pixels; got shape {list(image.shape)}")
     if image.dtype == np.uint8:
         return image
-    if image.dtype == np.uint16:  # 16-bit pictures: keep the upper byte
+    if image.dtype == np.uint16:
         return (image >> 8).astype(np.uint8)
     if image.dtype == bool:
         return image.astype(np.uint8) * 255
-    if np.issubdtype(image.dtype, np.floating):
-        if not np.isfinite(image).all():
-            raise ImageError("image: every pixel must be finite; got NaN or infinity")
-        low, high = float(image.min()), float(image.max())
-        if low < 0 or high > 255:
-            raise ImageError(f"image: float pixels must lie in [0, 1] or [0, 255]; got [{low:g}, {high:g}]")
-        return np.rint(image * 255 if high <= 1 else image).astype(np.uint8)
-    raise ImageError(f"image: dtype must be uint8, uint16, bool or float; got {image.dtype}")
+    if not np.issubdtype(image.dtype, np.floating):
+        raise ImageError(f"image: dtype must be uint8, uint16, bool or float; got {image.dtype}")
+    low, high = float(image.min()), float(image.max())
+    if not (low >= 0 and high <= 255):  # also where there is a NaN
+        raise ImageError(f"image: float pixels must be finite, in [0, 1] or [0, 255]; got [{low:g}, {high:g}]")
+    return np.rint(image * 255 if high <= 1 else image).astype(np.uint8)
 
 
 def to_gray48(face: np.ndarray) -> np.ndarray:
-    """A face crop as FER2013 would hold it.
+    """A face crop as FER2013 would hold it: uint8 [48, 48], gray; reduced by area averaging or enlarged linearly.
 
-    Parameters
-    ----------
-    face : [H, W], [H, W, 1], [H, W, 3] RGB or [H, W, 4] RGBA; uint8 or uint16, or float in [0, 1] or [0, 255].
+    `face` is [H, W], [H, W, 1], [H, W, 3] RGB or [H, W, 4] RGBA, at least 2 × 2 pixels; dtypes and values as in
+    `to_uint8`. Raises ImageError for anything else.
 
-    Returns
-    -------
-    uint8 [48, 48], gray, 0–255. Larger crops are reduced by area averaging, smaller ones enlarged linearly.
-
-    Raises
-    ------
-    ImageError
-        Not a picture of at least 2 × 2 pixels, or of another dtype or number of channels.
+    Examples
+    --------
+    >>> faces.to_gray48(np.zeros((120, 100, 3), np.uint8)).shape
+    (48, 48)
     """
     image = np.asarray(face)
     if image.ndim == 3 and image.shape[2] == 1:
@@ -80,58 +72,68 @@ def to_gray48(face: np.ndarray) -> np.ndarray:
     image = np.ascontiguousarray(to_uint8(image))
     if image.ndim == 3:
         image = cv2.cvtColor(image, cv2.COLOR_RGBA2GRAY if image.shape[2] == 4 else cv2.COLOR_RGB2GRAY)
-    if image.shape == (DETAIL, DETAIL):
+    if image.shape == (SIDE, SIDE):
         return image
-    shrink = max(image.shape) > DETAIL
-    return cv2.resize(image, (DETAIL, DETAIL), interpolation=cv2.INTER_AREA if shrink else cv2.INTER_LINEAR)
+    shrink = max(image.shape) > SIDE
+    return cv2.resize(image, (SIDE, SIDE), interpolation=cv2.INTER_AREA if shrink else cv2.INTER_LINEAR)
 
 
 def to_input(face: np.ndarray, *, size: int = INPUT_SIZE) -> np.ndarray:
-    """A face crop (see `to_gray48`) as the network's input: float32 [size, size, 3], RGB with equal channels, 0–255."""
+    """A face crop (see `to_gray48`) as the network's input: float32 [size, size, 3], RGB with equal channels, 0–255.
+
+    Examples
+    --------
+    >>> faces.to_input(np.full((48, 48), 255, np.uint8)).shape
+    (96, 96, 3)
+    """
     gray = cv2.resize(to_gray48(face), (size, size), interpolation=cv2.INTER_LINEAR)
     return np.repeat(gray.astype(np.float32)[:, :, None], 3, axis=2)
 
 
-def to_inputs(faces: Iterable[np.ndarray], *, size: int = INPUT_SIZE) -> np.ndarray:
-    """Many crops at once: float32 [N, size, size, 3], RGB with equal channels, 0–255; N may be 0."""
-    faces = list(faces)
-    out = np.empty((len(faces), size, size, 3), np.float32)
-    for row, face in zip(out, faces, strict=True):
-        row[:] = to_input(face, size=size)
-    return out
+def to_inputs(crops: Iterable[np.ndarray], *, size: int = INPUT_SIZE) -> np.ndarray:
+    """`to_input` of many crops: float32 [N, size, size, 3]; N may be 0.
+
+    Examples
+    --------
+    >>> faces.to_inputs(np.zeros((5, 48, 48), np.uint8)).shape
+    (5, 96, 96, 3)
+    """
+    crops = list(crops)
+    inputs = np.empty((len(crops), size, size, 3), np.float32)
+    for row, crop in enumerate(crops):
+        inputs[row] = to_input(crop, size=size)
+    return inputs
 
 
-def frame_of(box: tuple[float, float, float, float]) -> tuple[float, float, float]:
-    """FER2013's square frame around a detected box (x, y, width, height): its left, top and side in pixels."""
-    x, y, width, height = (float(value) for value in box)
-    if not (width > 0 and height > 0 and np.isfinite([x, y, width, height]).all()):
-        raise ImageError(f"box: width and height must be positive and finite; got {(x, y, width, height)}")
-    detected = (width + height) / 2
-    side = FRAME_SIDE * detected
-    left = x + width / 2 + FRAME_OFFSET[0] * detected - side / 2
-    top = y + height / 2 + FRAME_OFFSET[1] * detected - side / 2
-    return left, top, side
-
-
-def crop_face(frame: np.ndarray, box: tuple[float, float, float, float]) -> np.ndarray:
-    """Cut a detected face out of a frame the way FER2013 frames its faces.
+def crop_face(image: np.ndarray, box: Box) -> np.ndarray:
+    """Cut a detected face out of an image the way FER2013 frames its faces: uint8 [48, 48], gray.
 
     Parameters
     ----------
-    frame : uint8 [H, W, 3], RGB (or [H, W] gray).
-    box : x, y, width, height in pixels, as MTCNN gives it; over the frame's edge the border is repeated.
+    image : uint8 [H, W, 3], RGB, or [H, W], gray.
+    box : x, y, width, height in pixels, as `Detector` gives it; beyond the image its border is repeated.
 
-    Returns
-    -------
-    uint8 [48, 48], gray.
+    Raises
+    ------
+    ImageError
+        The box has no area or lies outside the image.
+
+    Examples
+    --------
+    >>> faces.crop_face(np.zeros((480, 640, 3), np.uint8), (200, 100, 80, 110)).shape
+    (48, 48)
     """
-    left, top, side = frame_of(box)
-    height, width = frame.shape[:2]
+    x, y, box_width, box_height = (float(value) for value in box)
+    if not (box_width > 0 and box_height > 0 and np.isfinite([x, y, box_width, box_height]).all()):
+        raise ImageError(f"box: must be finite, width and height positive; got {(x, y, box_width, box_height)}")
+    side = FRAME_SIDE * ((box_width + box_height) / 2)
+    left, top = x + box_width / 2 - side / 2, y + box_height / 2 - side / 2
+    height, width = image.shape[:2]
     x0, y0 = int(np.floor(left)), int(np.floor(top))
     x1, y1 = int(np.ceil(left + side)), int(np.ceil(top + side))
     if x1 <= 0 or y1 <= 0 or x0 >= width or y0 >= height:
-        raise ImageError(f"box: must overlap the {width} × {height} frame; got {tuple(float(value) for value in box)}")
-    inside = frame[max(y0, 0) : min(y1, height), max(x0, 0) : min(x1, width)]
+        raise ImageError(f"box: must overlap the {width} × {height} image; got {(x, y, box_width, box_height)}")
+    inside = image[max(y0, 0) : min(y1, height), max(x0, 0) : min(x1, width)]
     borders = (max(-y0, 0), max(y1 - height, 0), max(-x0, 0), max(x1 - width, 0))
     if any(borders):
         inside = cv2.copyMakeBorder(inside, *borders, cv2.BORDER_REPLICATE)

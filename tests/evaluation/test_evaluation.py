@@ -81,7 +81,7 @@ def test_a_lime_study_is_read_back_as_it_was_recorded(shipped, drawn, monkeypatc
     private = drawn.split("PrivateTest")
     points = np.array([[14.5, 18], [32.5, 18], [23.5, 28.3], [16, 37], [31, 37]], np.float32)
     found = faces.Landmarks.empty(len(private.labels))
-    found.points[:], found.scores[:], found.attempts[:] = points, 1, 1
+    found.points[:], found.scores[:], found.passes[:] = points, 1, 1
     monkeypatch.setattr(faces, "load_landmarks", lambda fer: found)
     evaluation.record_lime(shipped, drawn, each=1, samples=20)
     study, facts = evaluation.read_lime(shipped)

@@ -23,7 +23,7 @@ def smiling(inputs):
 @pytest.fixture
 def found(drawn):
     told = landmarks.Landmarks.empty(len(drawn.labels))
-    told.points[:], told.scores[:], told.attempts[:] = POINTS, 1, 1
+    told.points[:], told.scores[:], told.passes[:] = POINTS, 1, 1
     return told
 
 
@@ -37,7 +37,7 @@ def test_chosen_faces_are_of_the_class_and_can_be_read(noisy, found):
     blank, profile, missing = np.flatnonzero(noisy.labels == CLASSES.index("Angry"))[:3]
     noisy.images[blank] = 7
     found.points[profile, 1] = found.points[profile, 0] + 4
-    found.attempts[missing] = 0
+    found.passes[missing] = 0
     rows = lime_study.choose_faces(noisy, found, classes=("Angry", "Surprise"), each=10_000)
     counts = np.bincount(noisy.labels, minlength=7)
     assert len(rows) == counts[CLASSES.index("Angry")] - 3 + counts[CLASSES.index("Surprise")]
@@ -72,7 +72,7 @@ def test_a_network_that_looks_at_the_mouth_is_found_out(noisy, found):
 def test_landmarks_move_with_an_aligned_face(noisy, found):
     turned = landmarks.Landmarks.empty(len(noisy.labels))
     turned.points[:] = (POINTS - 23.5) @ np.array([[0.94, 0.34], [-0.34, 0.94]]) * 0.9 + 23.5
-    turned.scores[:], turned.attempts[:] = 1, 1
+    turned.scores[:], turned.passes[:] = 1, 1
     row = np.array([0])
     result = lime_study.study(smiling, noisy, row, turned, aligned=True, samples=60, steps=4)
     plain = lime_study.study(smiling, noisy, row, found, samples=60, steps=4)

@@ -1,59 +1,37 @@
-from __future__ import annotations
+"""Boxes: overlap and MTCNN's suppression against plain loops."""
 
-from itertools import permutations
+from __future__ import annotations
 
 import numpy as np
 import pytest
 
 from fer_utils.faces import iou
-from fer_utils.faces.boxes import assign, centre, distance
+from fer_utils.faces.boxes import suppress
 
 
-@pytest.mark.parametrize(
-    ("a", "b", "expected"),
-    [
-        ((0, 0, 10, 10), (0, 0, 10, 10), 1.0),
-        ((0, 0, 10, 10), (5, 0, 10, 10), 1 / 3),
-        ((0, 0, 10, 10), (10, 0, 10, 10), 0.0),
-        ((0, 0, 10, 10), (2, 2, 5, 5), 0.25),
-    ],
-)
-def test_iou(a, b, expected):
-    assert iou(a, b) == pytest.approx(expected)
-    assert iou(b, a) == pytest.approx(expected)
+def test_iou_of_boxes_equal_shifted_touching_and_inside():
+    a = (0, 0, 10, 10)
+    for b, expected in ((a, 1), ((5, 0, 10, 10), 1 / 3), ((10, 0, 10, 10), 0), ((2, 2, 5, 5), 0.25)):
+        assert iou(a, b) == iou(b, a) == pytest.approx(expected)
 
 
-def test_distance_is_in_face_sizes():
-    assert centre((10, 20, 40, 60)) == pytest.approx((30, 50))
-    assert distance((0, 0, 10, 10), (10, 0, 10, 10)) == pytest.approx(1)
-    assert distance((0, 0, 100, 100), (100, 0, 100, 100)) == pytest.approx(1)
-    assert distance((0, 0, 10, 10), (-5, -5, 20, 20)) == pytest.approx(np.log(2))
+@pytest.mark.parametrize(("count", "smaller"), [(0, False), (1, True), (40, False), (40, True), (1300, True)])
+def test_suppression_against_a_loop(count, smaller):
+    rng = np.random.default_rng(count)
+    corner = rng.uniform(0, 90, (count, 2))
+    opposite = corner + rng.uniform(10, 40, (count, 2))
+    rows = np.column_stack([rng.integers(0, 3, count), corner, opposite, rng.random(count)])
+    expected = []
+    for image in range(3):
+        mine = sorted((row for row in rows if row[0] == image), key=lambda row: -row[5])
+        for place, row in enumerate(mine):
+            if not any(shared(row, better, smaller) > 0.5 for better in mine[:place]):
+                expected.append(row)
+    np.testing.assert_array_equal(suppress(rows, 0.5, smaller=smaller), np.array(expected).reshape(-1, 6))
 
 
-def cheapest(cost: np.ndarray, limit: float) -> float:
-    """By trying everything: pairs at their cost, what stays alone (counted by row) at `limit`."""
-    rows, columns = cost.shape
-    padded = np.full((rows, columns + rows), limit)
-    padded[:, :columns] = np.minimum(cost, limit)
-    return min(sum(padded[i, j] for i, j in enumerate(order)) for order in permutations(range(columns + rows), rows))
-
-
-@pytest.mark.parametrize("shape", [(1, 1), (2, 2), (3, 2), (2, 4), (4, 3)])
-@pytest.mark.parametrize("seed", range(6))
-def test_assign_is_optimal(shape, seed):
-    cost = np.random.default_rng(seed).uniform(0, 2, shape)
-    pairs = assign(cost, limit=1.0)
-    assert len({row for row, _ in pairs}) == len({column for _, column in pairs}) == len(pairs)
-    assert all(cost[pair] <= 1.0 for pair in pairs)
-    total = sum(cost[pair] for pair in pairs) + (shape[0] - len(pairs))
-    assert total == pytest.approx(cheapest(cost, 1.0))
-
-
-@pytest.mark.parametrize("shape", [(0, 0), (0, 3), (3, 0)])
-def test_assign_nothing(shape):
-    assert assign(np.zeros(shape), limit=1.0) == []
-
-
-def test_greedy_would_fail_here():
-    # The closest pair (0, 0) would leave row 1 with a far partner.
-    assert assign(np.array([[0.1, 0.2], [0.2, 0.9]]), limit=1.0) == [(0, 1), (1, 0)]
+def shared(a: np.ndarray, b: np.ndarray, smaller: bool) -> float:
+    width, height = min(a[3], b[3]) - max(a[1], b[1]), min(a[4], b[4]) - max(a[2], b[2])
+    common = max(width, 0) * max(height, 0)
+    areas = [(row[3] - row[1]) * (row[4] - row[2]) for row in (a, b)]
+    return common / (min(areas) if smaller else sum(areas) - common)

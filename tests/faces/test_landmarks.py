@@ -1,4 +1,4 @@
-"""Landmarks of FER2013-like faces: the way into MTCNN and back, the mirrored view, the file and its lookup."""
+"""Landmarks of FER2013-like faces: the way into MTCNN and back, the mirrored image, the file and its lookup."""
 
 from __future__ import annotations
 
@@ -11,15 +11,16 @@ from face_images import portrait
 
 from fer_utils import data, paths
 from fer_utils.faces import (
-    ATTEMPTS,
+    PASSES,
     TEMPLATE,
-    Attempt,
+    DetectorConfig,
     ImageError,
     Landmarks,
+    align,
+    align_all,
     fer_landmarks,
     landmarks,
     load_landmarks,
-    search,
 )
 
 
@@ -30,7 +31,7 @@ def face48() -> np.ndarray:
 
 
 @pytest.fixture(scope="module")
-def drawn12():
+def sample12():
     return data.load("sample").take(np.arange(12))
 
 
@@ -45,11 +46,12 @@ def test_a_face_is_found_in_its_own_coordinates():
 
 
 def test_the_mirrored_face_has_mirrored_landmarks():
-    plain, mirrored = fer_landmarks(np.stack([face48(), face48()[:, ::-1]])).points
-    back = mirrored[[1, 0, 2, 4, 3]] * (-1, 1) + (47, 0)
-    np.testing.assert_allclose(plain, back, atol=1e-3)  # both views are the same two images
-    without = [search(face[None], Attempt(mirror=False)).points[0] for face in (face48(), face48()[:, ::-1])]
-    assert np.abs(without[0] - (without[1][[1, 0, 2, 4, 3]] * (-1, 1) + (47, 0))).max() > 0.1
+    both = np.stack([face48(), face48()[:, ::-1]])
+    plain, mirrored = fer_landmarks(both), fer_landmarks(both[::-1]).mirrored()
+    np.testing.assert_allclose(plain.points, mirrored.points, atol=1e-3)  # both searched the same two images
+    np.testing.assert_allclose(plain.boxes, mirrored.boxes, atol=1e-3)
+    alone = DetectorConfig(mirror=False)
+    assert np.abs(alone.search(both).points - alone.search(both[::-1]).mirrored().points).max() > 0.1
 
 
 def test_a_moved_face_moves_its_landmarks():
@@ -58,47 +60,76 @@ def test_a_moved_face_moves_its_landmarks():
     np.testing.assert_allclose(there - here, np.tile([2, -3], (5, 1)), atol=1.2)
 
 
-@pytest.mark.parametrize("image", [np.zeros((48, 48), np.uint8), np.full((48, 48), 255, np.uint8),
-                                   np.random.default_rng(0).integers(0, 256, (48, 48), dtype=np.uint8)],
-                         ids=["black", "white", "noise"])
-def test_no_face(image):
-    found = fer_landmarks(image[None])
-    assert not found.found.any() and np.isnan(found.points).all() and np.isnan(found.boxes).all()
-    assert found.scores[0] == 0
-
-
-def test_order_and_batches_do_not_matter(drawn12, monkeypatch):
-    whole = fer_landmarks(drawn12.images, workers=1)
-    monkeypatch.setattr(landmarks, "BATCH", 5)
-    calls = []
-    again = fer_landmarks(drawn12.images[::-1], workers=3, progress=lambda done, total: calls.append((done, total)))
-    np.testing.assert_allclose(again.points[::-1], whole.points, atol=1e-3)
-    assert calls == [(5, 12), (10, 12), (12, 12)]
-
-
-def test_a_later_attempt_takes_what_the_first_left():
-    blind = Attempt(thresholds=(0.6, 0.7, 1.0))
-    found = fer_landmarks(np.stack([face48(), np.zeros((48, 48), np.uint8)]), attempts=(blind, ATTEMPTS[0]))
-    assert found.attempts.tolist() == [2, 0]
-
-
-@pytest.mark.parametrize("images", [
-    np.zeros((2, 48, 48)), np.zeros((48, 48), np.uint8), np.zeros((2, 48, 48, 3), np.uint8),
-    np.zeros((1, 1, 1), np.uint8),
-], ids=["float", "one image", "RGB", "1 × 1"])
-def test_not_fer2013(images):
-    with pytest.raises(ImageError, match=r"images must be uint8 \[N, 48, 48\], gray; got"):
-        fer_landmarks(images)
-
-
-def test_no_images():
+def test_no_face_and_no_image():
+    noise = np.random.default_rng(0).integers(0, 256, (48, 48), dtype=np.uint8)
+    found = fer_landmarks(np.stack([np.zeros_like(noise), np.full_like(noise, 255), noise]))
+    assert not found.found.any() and not found.scores.any()
+    assert np.isnan(found.points).all() and np.isnan(found.boxes).all()
     assert len(fer_landmarks(np.empty((0, 48, 48), np.uint8))) == 0
+
+
+def test_order_and_batches_do_not_matter(sample12, monkeypatch):
+    whole = fer_landmarks(sample12.images)
+    monkeypatch.setattr(landmarks, "BATCH", 5)
+    again = fer_landmarks(sample12.images[::-1])
+    np.testing.assert_allclose(again.points[::-1], whole.points, atol=1e-3)
+    np.testing.assert_array_equal(again.passes[::-1], whole.passes)
+
+
+def test_a_later_pass_takes_what_the_first_left():
+    blind = DetectorConfig(thresholds=(0.6, 0.7, 1.0))
+    found = fer_landmarks(np.stack([face48(), np.zeros((48, 48), np.uint8)]), passes=(blind, PASSES[0]))
+    assert found.passes.tolist() == [2, 0]
+
+
+def test_not_fer2013():
+    for images in (np.zeros((2, 48, 48)), np.zeros((48, 48), np.uint8), np.zeros((2, 48, 48, 3), np.uint8)):
+        with pytest.raises(ImageError, match="images: "):
+            fer_landmarks(images)
+
+
+def test_unknown_border():
+    with pytest.raises(ValueError, match="border: .*reflect.*'black'"):
+        DetectorConfig(border="black")
+
+
+def test_prepared_points_lie_where_the_margin_moves_them():
+    config = DetectorConfig(margin=12, image_size=144)
+    dot = np.zeros((1, 48, 48), np.uint8)
+    dot[0, 20, 30] = 255
+    weight = config.prepare(dot)[0, :, :, 0].astype(float)
+    weight[weight < 10] = 0  # the gray margin
+    centre = [(weight.sum(axis=axis) * np.arange(144)).sum() / weight.sum() for axis in (0, 1)]
+    np.testing.assert_allclose(config.to_prepared(np.array([30, 20])), centre, atol=0.1)
+
+
+def test_align_all_leaves_images_without_a_face_unaligned():
+    rng = np.random.default_rng(0)
+    images = rng.integers(0, 256, (3, 48, 48), dtype=np.uint8)
+    points = Landmarks.empty(3)
+    points.points[1], points.passes[1], points.scores[1] = TEMPLATE + 4, 1, 0.9
+    aligned, flags = align_all(images, points)
+    assert flags.tolist() == [False, True, False]
+    np.testing.assert_array_equal(aligned[[0, 2]], images[[0, 2]])
+    np.testing.assert_array_equal(aligned[1], align(images[1], TEMPLATE + 4))
+    assert aligned is not images
+    with pytest.raises(ValueError, match="landmarks: .*got 2 and 3"):
+        align_all(images[:2], points)
+
+
+def test_a_small_face_must_reach_the_confidence_threshold():
+    points = Landmarks.empty(5)
+    for row, (shrink, score) in enumerate([(1, 0.5), (2, 0.9), (2, 0.97), (0.5, 0.6)]):
+        points.points[row], points.scores[row], points.passes[row] = 24 + (TEMPLATE - 24) / shrink, score, 1
+    np.testing.assert_allclose(points.scales, [1, 2, 2, 0.5, np.nan], rtol=1e-5)
+    assert points.confident.tolist() == [True, False, True, True, False]
+    assert align_all(np.zeros((5, 48, 48), np.uint8), points)[1].tolist() == [True, False, True, True, False]
 
 
 @pytest.fixture
 def own_file(tmp_path, monkeypatch):
     """An empty place instead of models/landmarks.npz, and an empty cache."""
-    monkeypatch.setattr(landmarks, "landmarks_path", lambda: tmp_path / "landmarks.npz")
+    monkeypatch.setattr(landmarks, "FILE", tmp_path / "landmarks.npz")
     monkeypatch.setenv("FER_CACHE", str(tmp_path / "cache"))
     return tmp_path / "landmarks.npz"
 
@@ -108,68 +139,68 @@ def stored_file(fer, path) -> Landmarks:
     rows = np.arange(len(fer), dtype=np.float32)
     claimed = Landmarks(TEMPLATE + rows[:, None, None] / 8, 0.5 + rows / 64, np.stack([rows] * 4, 1),
                         np.ones(len(fer), np.uint8))
-    landmarks._save(path, data.image_hashes(fer.images), claimed)
+    landmarks._write(path, data.image_hashes(fer.images), claimed)
     return claimed
 
 
-def test_load_matches_by_pixels_in_any_order_and_subset(drawn12, own_file):
-    claimed = stored_file(drawn12, own_file)
+def test_load_matches_by_pixels_in_any_order_and_subset(sample12, own_file):
+    claimed = stored_file(sample12, own_file)
     for index in ([0, 1, 2], [11, 3, 3, 7], list(range(12))[::-1], []):
-        loaded = load_landmarks(drawn12.take(np.array(index, int)))
+        loaded = load_landmarks(sample12.take(np.array(index, int)))
         np.testing.assert_allclose(loaded.points, claimed.points[index], atol=0.02)
         np.testing.assert_array_equal(loaded.boxes, claimed.boxes[index])
         assert loaded.scores.dtype == loaded.points.dtype == np.float32
 
 
-def test_load_finds_only_what_the_file_does_not_know(drawn12, own_file, monkeypatch):
-    claimed = stored_file(drawn12.take(np.arange(10)), own_file)
-    loaded = load_landmarks(drawn12)
+def test_load_finds_only_what_the_file_does_not_know(sample12, own_file, monkeypatch):
+    claimed = stored_file(sample12.take(np.arange(10)), own_file)
+    loaded = load_landmarks(sample12)
     np.testing.assert_allclose(loaded.points[:10], claimed.points, atol=0.02)
-    fresh = fer_landmarks(drawn12.images[10:])
-    np.testing.assert_allclose(loaded.points[10:], fresh.points, atol=1e-3)
-    # The second time nothing is searched: the cache has the two.
+    np.testing.assert_allclose(loaded.points[10:], fer_landmarks(sample12.images[10:]).points, atol=0.02)
+    # The second time nothing is searched, and the cache says the same.
     monkeypatch.setattr(landmarks, "fer_landmarks", lambda *_, **__: pytest.fail("searched again"))
-    np.testing.assert_allclose(load_landmarks(drawn12).points[10:], fresh.points, atol=0.02)
+    np.testing.assert_array_equal(load_landmarks(sample12).points, loaded.points)
 
 
-def test_a_changed_pixel_is_another_image(drawn12, own_file):
-    stored_file(drawn12, own_file)
-    images = drawn12.images.copy()
+def test_a_changed_pixel_is_another_image(sample12, own_file):
+    stored_file(sample12, own_file)
+    images = sample12.images.copy()
     images[4, 0, 0] ^= 1
-    loaded = load_landmarks(replace(drawn12, images=images))
+    loaded = load_landmarks(replace(sample12, images=images))
     assert loaded.scores[4] != pytest.approx(0.5 + 4 / 64, abs=1e-3)
     assert loaded.scores[5] == pytest.approx(0.5 + 5 / 64, abs=1e-3)
 
 
-def test_a_file_with_pickled_objects_is_not_read(drawn12, own_file):
+def test_a_file_with_pickled_objects_is_not_read(sample12, own_file):
     np.savez(own_file, hashes=np.array([{"a": 1}], object))
     with pytest.raises(ValueError, match="allow_pickle"):
-        load_landmarks(drawn12)
+        load_landmarks(sample12)
 
 
-def test_a_stopped_recording_goes_on(drawn12, tmp_path, monkeypatch):
+def test_a_stopped_run_resumes(sample12, tmp_path, monkeypatch):
     target, calls = tmp_path / "landmarks.npz", []
 
-    def search_and_stop(images, **options):
+    def search_and_stop(images):
         calls.append(len(images))
         if len(calls) == 2:
             raise KeyboardInterrupt
-        return fer_landmarks(images, **options)
+        return fer_landmarks(images)
 
     monkeypatch.setattr(landmarks, "fer_landmarks", search_and_stop)
+    monkeypatch.setattr(landmarks, "CHUNK", 5)
     with pytest.raises(KeyboardInterrupt):
-        landmarks.record(drawn12, target=target, chunk=5)
+        landmarks.store_landmarks(sample12, target=target)
     assert not target.exists()
-    landmarks.record(drawn12, target=target, chunk=5)
+    landmarks.store_landmarks(sample12, target=target)
     assert calls == [5, 5, 5, 2]  # the first five were not searched again
-    assert not list(paths.checkpoint_dir().glob("landmarks_*"))  # and another recording starts anew
+    assert not list(paths.checkpoint_dir().glob("landmarks_*"))  # another run starts from the first image
     with np.load(target, allow_pickle=False) as stored:
-        np.testing.assert_array_equal(stored["hashes"], data.image_hashes(drawn12.images))
-        np.testing.assert_allclose(stored["points"], fer_landmarks(drawn12.images).points, atol=0.02)
+        np.testing.assert_array_equal(stored["hashes"], data.image_hashes(sample12.images))
+        np.testing.assert_allclose(stored["points"], fer_landmarks(sample12.images).points, atol=0.02)
 
 
 @pytest.mark.real_data
-def test_recorded_landmarks_are_fer2013_s(real_data):
+def test_stored_landmarks_are_fer2013_s(real_data):
     loaded = load_landmarks(real_data)
     training = loaded.take(real_data.usage == 0)
     assert loaded.found.mean() > 0.97
@@ -180,11 +211,8 @@ def test_recorded_landmarks_are_fer2013_s(real_data):
     np.testing.assert_allclose(again.points, loaded.points[rows], atol=0.05)
 
 
-def test_recorded_file_is_small_and_made_of_numbers():
-    path = landmarks.landmarks_path()
-    if not path.exists():
-        pytest.skip("no recorded landmarks in models/")
-    assert path.stat().st_size < 3_000_000
-    with np.load(path, allow_pickle=False) as stored:
+def test_stored_file_is_small_and_made_of_numbers():
+    assert landmarks.FILE.stat().st_size < 3_000_000
+    with np.load(landmarks.FILE, allow_pickle=False) as stored:
         assert {name: stored[name].dtype.kind for name in stored.files} == {
-            "hashes": "u", "attempts": "u", "points": "f", "scores": "f", "boxes": "f"}
+            "hashes": "u", "passes": "u", "points": "f", "scores": "f", "boxes": "f"}

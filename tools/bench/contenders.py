@@ -74,7 +74,7 @@ def _ours(model: str, **settings: object) -> Callable[[], Adapter]:
 def _our_detector() -> Adapter:
     from fer_utils.faces import Detector
 
-    detector = Detector(thresholds=THRESHOLDS, **EQUAL)
+    detector = Detector(thresholds=THRESHOLDS, min_face_size=EQUAL["min_face_size"])
     return Adapter(lambda image, _: [FACE for _ in detector.detect(image)])
 
 

@@ -2,7 +2,7 @@
 
 The files in models/ come from here; nobody needs to run it again unless the package's weights change:
 
-    python -m fer_utils.faces.mtcnn_export
+    python -m tools.mtcnn_export
 
 The weights are those of the `mtcnn` package (MIT licence, © 2019–2024 Iván de Paz Centeno), which took them from
 Zhang, Zhang, Li and Qiao, "Joint Face Detection and Alignment using Multi-task Cascaded Convolutional Networks" (2016).
@@ -17,29 +17,16 @@ from pathlib import Path
 import numpy as np
 
 from fer_utils import paths
+from fer_utils.faces.mtcnn import NETWORKS, network_path
 
-__all__ = ["NETWORKS", "export", "network_path"]
-
-NETWORKS = {
-    "pnet": (None, ("cells",)),
-    "rnet": (24, ("boxes", "scores")),
-    "onet": (48, ("boxes", "points", "scores")),
-}
-"""Network → (side of its input in pixels, None = any; names of its outputs)."""
+__all__ = ["export"]
 
 OPSET = 17
 BLOCK = 16  # ONNX Runtime keeps channels in blocks of 16 (AVX-512) or 8; other numbers of channels make it copy
 
 
-def network_path(name: str, *, folder: Path | None = None) -> Path:
-    """Where the ONNX file of a network lies: models/mtcnn_<name>.onnx, or the same name in `folder`."""
-    if name not in NETWORKS:
-        raise ValueError(f"name must be one of {', '.join(NETWORKS)}; got {name!r}")
-    return Path(folder or paths.MODELS) / f"mtcnn_{name}.onnx"
-
-
-def export(*, folder: Path | None = None) -> list[Path]:
-    """Write the three networks as ONNX files and return their paths.
+def export(folder: Path = paths.MODELS) -> list[Path]:
+    """Write the three networks as ONNX files into `folder` and return their paths.
 
     Every file takes `image` float32 [N, H, W, 3] RGB, scaled (x − 127.5) / 128. R-Net (H = W = 24) and O-Net (48) give
     `boxes` [N, 4] (offsets as fractions of the box), `scores` [N, 2] (no face, face), and O-Net `points` [N, 10] (five
@@ -55,7 +42,7 @@ def export(*, folder: Path | None = None) -> list[Path]:
     return [_export_one(name, stages[name]().model, folder) for name in NETWORKS]
 
 
-def _export_one(name: str, model, folder: Path | None) -> Path:
+def _export_one(name: str, model, folder: Path) -> Path:
     import onnx
     import onnxslim
     import tensorflow as tf
@@ -70,11 +57,11 @@ def _export_one(name: str, model, folder: Path | None) -> Path:
         _one_head(proto)
     _blocked_prelu(proto)
     _tidy(proto, outputs)
-    proto.producer_name = "fer_utils.faces.mtcnn_export"
+    proto.producer_name = "tools.mtcnn_export"
     source = "mtcnn package 1.0, MIT licence, (c) 2019-2024 Ivan de Paz Centeno; Zhang et al. 2016"
     onnx.helper.set_model_props(proto, {"network": name, "source": source})
     onnx.checker.check_model(proto, full_check=True)
-    target = network_path(name, folder=folder)
+    target = folder / network_path(name).name
     with paths.atomic(target) as temporary:
         onnx.save(proto, temporary)
     return target
