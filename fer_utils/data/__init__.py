@@ -1,13 +1,23 @@
-"""FER2013 and FER+: loading, classes, sampling, soft labels."""
+"""FER2013 and FER+: loading, classes, sampling, soft labels, and the embedded sample."""
 
 from fer_utils.data._soft_labels import calibrated_votes, soft_labels
+from fer_utils.data.classes import CLASSES, COLORS, SIDE, SPLITS, VOTE_CLASSES, VOTE_NAMES, DataError
 from fer_utils.data.fer2013 import (
-    CLASSES, SIDE, SPLITS, VOTE_CLASSES, VOTE_NAMES, DataError, Fer2013, cross_split_duplicates, describe, duplicates,
-    image_hashes, load, majority_vote, training_indices,
+    Fer2013,
+    cross_split_duplicates,
+    describe,
+    duplicates,
+    image_hashes,
+    load,
+    majority_vote,
+    training_indices,
 )
-from fer_utils.data.sampling import HYBRID_TARGET, METHODS, resample, resample_before_split
-from fer_utils.data.sampling import targets as sampling_targets
+from fer_utils.data.sample import ClipTruth, clip_path, clip_truth
+from fer_utils.data.sampling import HYBRID_TARGET, METHODS, resample, resample_before_split, sampling_targets
 
-__all__ = ["CLASSES", "HYBRID_TARGET", "METHODS", "SIDE", "SPLITS", "VOTE_CLASSES", "VOTE_NAMES", "DataError", "Fer2013",
-           "calibrated_votes", "cross_split_duplicates", "describe", "duplicates", "image_hashes", "load", "majority_vote",
-           "resample", "resample_before_split", "sampling_targets", "soft_labels", "training_indices"]
+__all__ = [
+    "CLASSES", "COLORS", "HYBRID_TARGET", "METHODS", "SIDE", "SPLITS", "VOTE_CLASSES", "VOTE_NAMES", "ClipTruth",
+    "DataError", "Fer2013", "calibrated_votes", "clip_path", "clip_truth", "cross_split_duplicates", "describe",
+    "duplicates", "image_hashes", "load", "majority_vote", "resample", "resample_before_split", "sampling_targets",
+    "soft_labels", "training_indices",
+]  # fmt: skip

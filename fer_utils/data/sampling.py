@@ -1,11 +1,8 @@
-"""Under-, over- and hybrid sampling of an imbalanced data set, as row indices.
+"""Under-, over- and hybrid sampling of an imbalanced data set, as indices.
 
 The samplers touch no pixel: they take labels and return positions in them, so one call serves any array in the same
-order. The draws themselves are imbalanced-learn's (Lemaître et al. 2017), which refuses images (imbalanced-learn issue
-966); it is therefore given a column of row numbers and asked for ``sample_indices_``.
-
-Resample after the split, and training rows only. :func:`resample_before_split` does it the wrong way round, for one purpose: to
-measure how much that order flatters a model.
+order. The draws are imbalanced-learn's (Lemaître et al. 2017), which refuses images (imbalanced-learn issue 966); it
+is therefore given a column of row numbers and asked for ``sample_indices_``.
 """
 
 from __future__ import annotations
@@ -14,58 +11,83 @@ from collections.abc import Mapping
 
 import numpy as np
 
-__all__ = ["HYBRID_TARGET", "METHODS", "naive_split", "resample", "targets"]
+__all__ = ["HYBRID_TARGET", "METHODS", "resample", "resample_before_split", "sampling_targets"]
 
 METHODS = ("under", "over", "hybrid")
-# The number that FER2013 notebooks pass around: Happy, counted over all three splits together (see notebook 02).
+"""Undersampling leaves samples out, oversampling repeats some, a hybrid cuts large classes and repeats small ones."""
+
 HYBRID_TARGET = 8989
+"""The number that FER2013 notebooks pass around: Happy, counted over all three splits together."""
 
 
-def targets(labels: np.ndarray, method: str, *, target: int | Mapping[int, int] | None = None) -> dict[int, int]:
-    """How many rows each class has after :func:`resample`, without drawing them.
+def sampling_targets(
+    labels: np.ndarray, method: str, *, target: int | Mapping[int, int] | None = None
+) -> dict[int, int]:
+    """How many samples each class has after `resample`, without drawing them.
 
-    Args:
-        labels: int[N], classes 0, 1, … of the rows.
-        method: ``"under"`` (rows are left out), ``"over"`` (rows are repeated) or ``"hybrid"`` (large classes are cut,
-            small ones repeated).
-        target: rows a class: one number for all, or a mapping class → rows (classes it leaves out keep theirs). By
-            default the smallest class (under), the largest (over), or 8,989 (hybrid).
+    Parameters
+    ----------
+    labels : int [N], 0 or more, of at least two classes.
+    method : one of METHODS.
+    target : samples a class: one number for all, or a mapping class → samples (classes it leaves out keep theirs). By
+        default the smallest class (under), the largest (over), or HYBRID_TARGET.
 
-    Returns:
-        class → rows, for every class that occurs in ``labels``.
+    Returns
+    -------
+    class → samples, for every class that occurs in `labels`.
 
-    Raises:
-        ValueError: an unknown method, no labels, a label below 0, fewer than two classes, a target below 1, for a class
-            that does not occur, above the class's rows (under) or below them (over).
+    Raises
+    ------
+    ValueError for an unknown method, labels that are no such array, or a target below 1, of a class that does not
+    occur, above the class's samples (under) or below them (over).
+
+    Examples
+    --------
+    >>> sampling_targets(np.array([0, 0, 0, 1]), "over")
+    {0: 3, 1: 3}
     """
     if method not in METHODS:
-        raise ValueError(f"method must be one of {', '.join(METHODS)}; received {method!r}")
+        raise ValueError(f"method must be one of {', '.join(METHODS)}; got {method!r}")
     counts = _counts(labels)
     if target is None:
         target = {"under": min(counts.values()), "over": max(counts.values()), "hybrid": HYBRID_TARGET}[method]
     wanted = dict(target) if isinstance(target, Mapping) else dict.fromkeys(counts, target)
     for label, rows in wanted.items():
-        _check_target(method, label, rows, counts)
+        if label not in counts:
+            raise ValueError(f"target names class {label!r}, which does not occur; classes are {sorted(counts)}")
+        if isinstance(rows, bool) or not isinstance(rows, int | np.integer) or rows < 1:
+            raise ValueError(f"target must be a whole number of at least 1; got {rows!r}")
+        if (method == "under" and rows > counts[label]) or (method == "over" and rows < counts[label]):
+            bound = "most" if method == "under" else "least"
+            raise ValueError(f"target must be at {bound} the {counts[label]} samples of class {label} when method is "
+                             f"{method!r}; got {rows}. Use 'hybrid' or another target")
     return counts | {int(label): int(rows) for label, rows in wanted.items()}
 
 
 def resample(
     labels: np.ndarray, method: str, *, target: int | Mapping[int, int] | None = None, seed: int = 2013
 ) -> np.ndarray:
-    """Draw rows so that each class has its target number of them.
+    """Draw samples so that each class has its target number of them. Only training labels, after the split.
 
-    Over-sampling keeps every row at least once and repeats some; under-sampling repeats none. A hybrid draw cuts the
-    classes above the target and repeats rows of those below. Arguments and errors are those of :func:`targets`;
-    ``seed`` fixes the draw.
+    Oversampling keeps every sample at least once; undersampling repeats none.
 
-    Returns:
-        int64[M] positions in ``labels``, ascending (shuffle before training; Keras does). Use as
-        ``images[rows[indices]]`` when ``labels`` were ``all_labels[rows]``.
+    Parameters
+    ----------
+    labels, method, target : as in `sampling_targets`, with its errors.
+    seed : fixes the draw.
+
+    Returns
+    -------
+    int64 [M], positions in `labels`, ascending: shuffle before training.
+
+    Examples
+    --------
+    >>> labels[resample(labels, "under")]  # as many of each class
     """
     from imblearn.over_sampling import RandomOverSampler
     from imblearn.under_sampling import RandomUnderSampler
 
-    wanted = targets(labels, method, target=target)
+    wanted = sampling_targets(labels, method, target=target)
     labels = np.asarray(labels)
     counts = _counts(labels)
     cut = {label: rows for label, rows in wanted.items() if rows < counts[label]}
@@ -80,68 +102,43 @@ def resample(
 
 
 def resample_before_split(
-    labels: np.ndarray,
-    method: str,
-    *,
-    target: int | Mapping[int, int] | None = None,
-    test_share: float = 0.1,
+    labels: np.ndarray, method: str, *, target: int | Mapping[int, int] | None = None, test_share: float = 0.1,
     seed: int = 2013,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """The wrong order, to be measured and never trained on: resample all rows, then split them at random.
+    """Resample all samples, then split them at random: to measure how optimistically biased this order is.
 
-    Copies of one row land on both sides, so the test part holds images that the model has learnt by heart.
+    Copies of one sample land on both sides, so the test part holds images that the model was trained on.
 
-    Args:
-        labels, method, target, seed: as in :func:`resample`.
-        test_share: part of the resampled rows that is held out, above 0 and below 1, the same in each class.
+    Parameters
+    ----------
+    labels, method, target, seed : as in `resample`.
+    test_share : part of the resampled samples that is held out, in (0, 1), the same in each class.
 
-    Returns:
-        ``train`` int64[A] and ``test`` int64[B], positions in ``labels``; a position may occur in both, and often.
+    Returns
+    -------
+    train int64 [A] and test int64 [B], positions in `labels`; a position may occur in both, and often.
 
-    Raises:
-        ValueError: as :func:`targets`, or a ``test_share`` out of range.
+    Examples
+    --------
+    >>> train, test = resample_before_split(labels, "over")
     """
     from sklearn.model_selection import train_test_split
 
     if not 0 < test_share < 1:
-        raise ValueError(f"test_share must be above 0 and below 1; received {test_share!r}")
+        raise ValueError(f"test_share must be above 0 and below 1; got {test_share!r}")
     indices = resample(labels, method, target=target, seed=seed)
-    drawn = np.asarray(labels)[indices]
-    train, test = train_test_split(indices, test_size=test_share, stratify=drawn, random_state=seed)
+    train, test = train_test_split(
+        indices, test_size=test_share, stratify=np.asarray(labels)[indices], random_state=seed
+    )
     return train, test
 
 
 def _counts(labels: np.ndarray) -> dict[int, int]:
-    """class → rows, after the checks that every sampler needs."""
+    """class → samples, after the checks that every sampler needs."""
     labels = np.asarray(labels)
-    if labels.ndim != 1 or labels.size == 0:
-        raise ValueError(f"labels must be a list of at least two classes' labels; received shape {labels.shape}")
-    if not np.issubdtype(labels.dtype, np.integer):
-        raise ValueError(f"labels must be whole numbers; received dtype {labels.dtype}")
+    if labels.ndim != 1 or not np.issubdtype(labels.dtype, np.integer) or len(set(labels.tolist())) < 2:
+        raise ValueError("labels must be whole numbers, one a sample, of at least two classes; got shape "
+                         f"{labels.shape}, dtype {labels.dtype}, {len(np.unique(labels))} classes")
     if labels.min() < 0:
-        raise ValueError(
-            f"labels must be 0 or more; received {int(labels.min())} (-1 marks a row without a label: drop those rows "
-            "first)"
-        )
-    classes, rows = np.unique(labels, return_counts=True)
-    if len(classes) < 2:
-        raise ValueError(f"labels must hold at least two classes; received only class {int(classes[0])}")
-    return dict(zip(classes.tolist(), rows.tolist(), strict=True))
-
-
-def _check_target(method: str, label: int, rows: int, counts: dict[int, int]) -> None:
-    """Raise ValueError where ``method`` cannot bring class ``label`` to ``rows`` rows."""
-    if label not in counts:
-        raise ValueError(f"target names class {label!r}, which does not occur; classes are {sorted(counts)}")
-    if isinstance(rows, bool) or not isinstance(rows, int | np.integer) or rows < 1:
-        raise ValueError(f"target must be a whole number of at least 1 row; received {rows!r}")
-    if method == "under" and rows > counts[label]:
-        raise ValueError(
-            f"target must be at most the {counts[label]} rows of class {label} when method is 'under' (it only leaves "
-            f"rows out); received {rows}. Use 'hybrid' or a smaller target"
-        )
-    if method == "over" and rows < counts[label]:
-        raise ValueError(
-            f"target must be at least the {counts[label]} rows of class {label} when method is 'over' (it only repeats "
-            f"rows); received {rows}. Use 'hybrid' or a larger target"
-        )
+        raise ValueError(f"labels must be 0 or more; got {int(labels.min())} (-1 is unlabelled: drop those first)")
+    return dict(zip(*(values.tolist() for values in np.unique(labels, return_counts=True)), strict=True))

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from fer_utils import paths
+from fer_utils.data import COLORS
 
 if TYPE_CHECKING:
     import PIL.Image
@@ -18,11 +19,6 @@ WIDTH = 7.3  # inches; at DPI this is a README's 800 pixels
 DPI = 110
 LIMIT = 150_000  # bytes a picture may take in a notebook
 
-# Colour-blind safe (Okabe & Ito 2008), one for each class in FER2013's order.
-COLORS = {
-    "Angry": "#D55E00", "Disgust": "#009E73", "Fear": "#8C5BA8", "Happy": "#E69F00",
-    "Sad": "#0072B2", "Surprise": "#56B4E9", "Neutral": "#7F7F7F",
-}
 ACCENT, GRAY, MUTED = "#0072B2", "#4D4D4D", "#BFBFBF"
 
 

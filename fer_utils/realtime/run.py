@@ -21,6 +21,7 @@ from pathlib import Path
 
 import numpy as np
 
+from fer_utils import data
 from fer_utils.data import CLASSES
 from fer_utils.faces import Box, ImageError
 from fer_utils.models.classifier import ModelError
@@ -196,9 +197,7 @@ def _stoppable(source: Source) -> Iterator[None]:
 
 def clip_truth() -> list[Truth]:
     """The truth about every frame of the embedded clip."""
-    from fer_utils.data import make_sample as sample
-
-    return [Truth(frame.box, frame.holds_face) for frame in sample.clip_frames()]
+    return [Truth(truth.box, truth.expected) for truth in data.clip_truth()]
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -13,6 +13,7 @@ from types import TracebackType
 import cv2
 import numpy as np
 
+from fer_utils import data
 from fer_utils.realtime.capture import Lost, Reader, Stalled, cameras, open_capture
 from fer_utils.realtime.frame import Frame, as_frame
 
@@ -212,9 +213,7 @@ def open_source(
         return Frames(source)
     text = str(source)
     if text == CLIP:
-        from fer_utils.data import make_sample as sample
-
-        return VideoFile(sample.clip_path(), title=CLIP_TITLE)
+        return VideoFile(data.clip_path(), title=CLIP_TITLE)
     if "://" in text:
         capture = open_capture(text, patience=patience)
         # A file on a web server has a length, a stream has none.

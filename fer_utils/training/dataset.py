@@ -44,10 +44,9 @@ def training_set(config: Config, fer: Fer2013) -> tuple[np.ndarray, np.ndarray]:
     targets = data.soft_labels(
         fer.labels[rows],
         None if fer.votes is None else fer.votes[rows],
-        blend=config.votes,
+        weight=config.votes,
         smoothing=config.smoothing,
-        translate=config.translate,
-        answers=answers,
+        calibrated=config.translate,
     )
     if config.sampling:
         chosen = sampling.resample(fer.labels[rows], config.sampling, target=config.sampling_target, seed=config.seed)

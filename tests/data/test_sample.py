@@ -1,99 +1,106 @@
+"""The embedded sample and the clip, as the package carries them."""
+
+from __future__ import annotations
+
+import hashlib
+
+import cv2
 import numpy as np
 import pytest
 
-from fer_utils.data import make_sample as sample
-from fer_utils.data import CLASSES, VOTE_NAMES, cross_split_duplicates
+from fer_utils import data
+from fer_utils.data import CLASSES
+from fer_utils.data.sample import sample_path
+from fer_utils.faces import Detector, fer_landmarks, iou
 
 
 @pytest.fixture(scope="module")
-def drawn():
-    return sample.faces(n=1400)
+def frames() -> list[np.ndarray]:
+    capture, found = cv2.VideoCapture(str(data.clip_path())), []
+    assert capture.get(cv2.CAP_PROP_FPS) == pytest.approx(25)
+    while (got := capture.read())[0]:
+        found.append(got[1][..., ::-1])
+    capture.release()
+    return found
 
 
-def test_form(drawn) -> None:
-    assert drawn.images.shape == (1400, 48, 48) and drawn.images.dtype == np.uint8
-    assert drawn.labels.dtype == drawn.usage.dtype == np.int8 and drawn.rows.dtype == np.int32
-    assert drawn.votes.shape == (1400, 10) and drawn.votes.dtype == np.uint8
-    assert drawn.is_sample and drawn.official_splits and "drawn sample" in drawn.title_note
-    assert (np.diff(drawn.usage) >= 0).all() and (drawn.rows == np.arange(1400)).all()
+def test_the_sample_loads_like_any_data_and_says_that_it_is_none_of_fer2013(drawn):
+    for fer in (drawn, data.load(sample_path(), cache=False)):
+        assert fer.is_sample and fer.official_splits and "not FER2013" in fer.title_note
+        assert (fer.images.shape, fer.images.dtype) == ((3600, 48, 48), np.uint8)
+        assert (fer.votes.shape, fer.votes.dtype) == ((3600, 10), np.uint8) and (fer.votes.sum(1) == 10).all()
+        digest = hashlib.sha256(fer.images.tobytes() + fer.labels.tobytes() + fer.usage.tobytes() + fer.votes.tobytes())
+        assert digest.hexdigest() == SHA256, "stored results on the sample hold for these arrays"
 
 
-@pytest.mark.parametrize("n", [100, 351, 1400])
-def test_proportions_are_those_of_fer2013(n: int) -> None:
-    counts = sample.faces(n=n).counts()
-    assert counts.sum() == n and counts.min() >= 1
-    exact = sample.FER2013_COUNTS * n / sample.FER2013_COUNTS.sum()
-    assert np.abs(counts - exact).max() < (2 if n >= 700 else 8)
+SHA256 = "f5918575edfdab9a0091ca2a28b120242d6d1d18f753d9b503734b4e191b163d"
 
 
-def test_fer2013_s_published_counts() -> None:
-    assert sample.FER2013_COUNTS.sum(1).tolist() == [28709, 3589, 3589]
-    assert sample.FER2013_COUNTS.sum(0)[CLASSES.index("Happy")] == 8989
-
-
-def test_the_seed_decides() -> None:
-    first = sample.faces(n=100, seed=7)
-    first.images[:] = 0  # a caller who writes into the arrays must not change what the next one gets
-    again, third = sample.faces(n=100, seed=7), sample.faces(n=100, seed=8)
-    sample._drawn.cache_clear()
-    fresh = sample.faces(n=100, seed=7)
-    for name in ("images", "labels", "split", "votes"):
-        np.testing.assert_array_equal(getattr(again, name), getattr(fresh, name))
-    assert (fresh.images != third.images).any() and (fresh.labels != third.labels).any()
-
-
-def test_it_has_fer2013_s_faults(drawn) -> None:
-    twins = cross_split_duplicates(drawn)
-    assert 5 <= twins.sum() <= 14 and (drawn.usage[twins] == 0).all()
-    conflicts = 0
-    for row in np.flatnonzero(twins):
-        same = (drawn.images == drawn.images[row]).all((1, 2))
-        conflicts += len(set(drawn.labels[same])) > 1
-    assert conflicts >= 1
-    blank = drawn.images.std((1, 2)) == 0
-    assert blank.sum() == 1 and drawn.usage[blank] == 0
-    assert drawn.votes[blank][0].tolist() == [0] * 9 + [10]
-
-
-def test_votes_follow_the_labels_but_not_always(drawn) -> None:
-    assert (drawn.votes.sum(1) == 10).all()
-    assert [name[:3].lower() for name in sample.FER_PLUS] == [name[:3].lower() for name in VOTE_NAMES]
-    majority = np.array([sample.FER_PLUS[k] for k in drawn.votes.argmax(1)])
-    agree = (majority == np.array(CLASSES)[drawn.labels]).mean()
+def test_the_sample_has_fer2013s_proportions_and_faults(drawn):
+    counts = drawn.counts()
+    assert counts.min() >= 1 and counts.sum(1).tolist() == [2880, 361, 359]
+    assert counts.sum(0).argmax() == CLASSES.index("Happy") and counts.sum(0).argmin() == CLASSES.index("Disgust")
+    found = data.duplicates(drawn)
+    assert found["training_in_test"] >= 5 and found["conflicting_groups"] >= 1 and found["blank_images"] == 2
+    agree = (np.array(data.VOTE_CLASSES)[drawn.votes[:, :7].argmax(1)] == drawn.labels).mean()
     assert 0.6 < agree < 0.9
 
 
-def test_a_quick_classifier_learns_it_but_not_perfectly(drawn) -> None:
+def test_a_quick_classifier_learns_the_sample_but_not_perfectly(drawn):
     from skimage.feature import hog
     from sklearn.decomposition import PCA
     from sklearn.linear_model import LogisticRegression
     from sklearn.pipeline import make_pipeline
 
+    some = drawn.take(np.arange(0, len(drawn), 3))
     options = {"orientations": 8, "pixels_per_cell": (8, 8), "cells_per_block": (2, 2)}
-    features = np.array([hog(image, **options) for image in drawn.images])
-    train = drawn.usage == 0
+    features = np.array([hog(image, **options) for image in some.images])
+    train = some.usage == 0
     model = make_pipeline(PCA(60, whiten=True, random_state=0), LogisticRegression(C=0.1, max_iter=300))
-    model.fit(features[train], drawn.labels[train])
-    accuracy = model.score(features[~train], drawn.labels[~train])
-    majority = np.bincount(drawn.labels[~train]).max() / (~train).sum()
+    model.fit(features[train], some.labels[train])
+    accuracy = model.score(features[~train], some.labels[~train])
+    majority = np.bincount(some.labels[~train]).max() / (~train).sum()
     assert majority + 0.2 < accuracy < 0.95
 
 
-def test_mtcnn_takes_the_drawings_for_faces(drawn) -> None:
-    from fer_utils.faces import fer_landmarks
-
+def test_mtcnn_takes_the_drawings_for_faces(drawn):
     images = drawn.images[drawn.images.std((1, 2)) > 0][:60]
-    found = np.isfinite(fer_landmarks(images).points[:, 0, 0])
-    assert found.mean() > 0.8
+    assert np.isfinite(fer_landmarks(images).points[:, 0, 0]).mean() > 0.8
 
 
-@pytest.mark.parametrize("seed", [-1, 1.5, "2013", None, True, 2**32])
-def test_bad_seed(seed) -> None:
-    with pytest.raises(ValueError, match="seed must be a whole number from 0"):
-        sample.faces(seed=seed)
+def test_the_clip_has_a_truth_for_every_frame(frames):
+    truth = data.clip_truth()
+    assert len(frames) == len(truth) == 200 and all(frame.shape == (480, 640, 3) for frame in frames)
+    for one in truth:
+        assert (one.box is None) == (one.label is None) and one.label in (None, "Happy")
+        assert one.expected == (one.visible >= 0.7)
+        if one.box:
+            x, y, w, h = one.box
+            across, down = min(x + w, 640) - max(x, 0), min(y + h, 480) - max(y, 0)
+            assert one.visible == pytest.approx(across * down / (w * h), abs=0.002)
 
 
-@pytest.mark.parametrize("n", [0, 99, 35_888, 100.0, "100", None, True])
-def test_bad_n(n) -> None:
-    with pytest.raises(ValueError, match="n must be a whole number from 100 to 35887"):
-        sample.faces(n=n)
+def test_the_face_moves_grows_leaves_and_returns():
+    truth = data.clip_truth()
+    expected = [one.expected for one in truth]
+    assert len(np.flatnonzero(np.diff(expected))) == 2, "one exit, one return"
+    out = [one for one in truth if one.box is None]
+    assert len(out) >= 25 and len(truth) - sum(expected) - len(out) <= 4, "partly visible frames must stay few"
+    widths = [one.box[2] for one in truth if one.expected]
+    centres = [one.box[0] + one.box[2] / 2 for one in truth if one.expected]
+    assert max(widths) > 2 * min(widths) and max(centres) - min(centres) > 300
+
+
+def test_the_detector_finds_the_face_where_it_is_and_nothing_else(frames):
+    pairs = list(zip(frames, data.clip_truth(), strict=True))
+    some = [pair for pair in pairs if pair[1].expected][::6] + [pair for pair in pairs if pair[1].box is None][::6]
+    with Detector(min_face_size=24) as detector:
+        small = [cv2.resize(frame, (320, 240), interpolation=cv2.INTER_AREA) for frame, _ in some]
+        found = detector.detect_batch(np.stack(small))
+    hits = 0
+    for (_, truth), faces in zip(some, found, strict=True):
+        if truth.box is None:
+            assert not faces
+        else:
+            hits += any(iou(tuple(2 * v for v in face.box), truth.box) > 0.6 for face in faces)
+    assert hits >= 0.95 * sum(truth.expected for _, truth in some)

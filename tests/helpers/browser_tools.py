@@ -18,7 +18,7 @@ import cv2
 import nbformat
 
 from fer_utils import paths
-from fer_utils.data import make_sample as sample
+from fer_utils.realtime.sources import open_source
 
 T = TypeVar("T")
 
@@ -47,7 +47,8 @@ def until(ask: Callable[[], T], *, seconds: float = 40, what: str = "") -> T:
 
 def capture_file(path: Path) -> Path:
     """Every second frame of the embedded clip as motion JPEG, which Chromium's fake camera plays in a loop."""
-    frames = [frame.frame for frame in sample.clip_frames()][::2]
+    with open_source("clip") as source:
+        frames = [frame.image for frame in source][::2]
     path.write_bytes(b"".join(cv2.imencode(".jpg", frame[:, :, ::-1])[1].tobytes() for frame in frames))
     return path
 

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from fer_utils.data import CLASSES, SPLITS, VOTE_NAMES
-from fer_utils.data.fer_csv import Raw
+from fer_utils.data.readers import Raw
 
 VOTE_OF_CLASS = (4, 5, 6, 1, 3, 2, 0)  # FER+'s column for each of FER2013's classes
 

@@ -122,7 +122,7 @@ def test_committed_notebook_is_clean_and_from_real_data(path):
     before = nbformat.writes(notebook)
     assert nbformat.writes(notebooks.clean(notebook)) == before, "has volatile metadata: make render"
     said = "\n".join(text for cell in rules.code_cells(notebook) for text in rules.texts(cell))
-    assert "drawn sample, not FER2013" not in said, "was rendered on the sample: make render"
+    assert "synthetic sample, not FER2013" not in said, "was rendered on the sample: make render"
 
 
 # ------------------------------------------------------------------------------------ every notebook on the sample

@@ -21,7 +21,6 @@ import pytest
 import realtime_tools
 
 from fer_utils import paths
-from fer_utils.data import make_sample as sample
 from fer_utils.models.classifier import ModelError
 from fer_utils.realtime.browser import BrowserCamera, PageFrames
 from fer_utils.realtime.run import Settings, SourceLost
@@ -34,7 +33,8 @@ def model(tmp_path_factory) -> str:
 
 @pytest.fixture(scope="module")
 def clip() -> list[np.ndarray]:
-    return [frame.frame for frame in itertools.islice(sample.clip_frames(), 30)]
+    with open_source("clip") as source:
+        return [frame.image for frame in itertools.islice(source, 30)]
 
 
 def jpeg(image: np.ndarray) -> bytes:

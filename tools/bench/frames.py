@@ -1,7 +1,7 @@
 """The frames that every contender sees: a real face that sways over a drawn wall, one of it or four.
 
 Four faces stand as four pictures in one, as in a video conference, two of them mirrored, each in its own light. The
-face is NASA's portrait of Eileen Collins (public domain, `fer_utils.data.clip`). A scene is a loop of `PERIOD` frames
+face is NASA's portrait of Eileen Collins (public domain, `tools.sample.clip`). A scene is a loop of `PERIOD` frames
 without a jump at its end; the same frames come out of every call.
 """
 
@@ -84,7 +84,7 @@ def _picture(size: tuple[int, int], phase: float, number: int) -> np.ndarray:
     """One person before the wall, float32 [height, width, 3]; `phase`: 0–1 is one loop."""
     import cv2
 
-    from fer_utils.data import clip
+    from tools.sample import clip
 
     (width, height), turn = size, 2 * np.pi * phase
     x, y, face_width, face_height = clip.FACE
@@ -106,7 +106,7 @@ def _person() -> tuple[np.ndarray, np.ndarray]:
     import cv2
     from skimage.data import astronaut
 
-    from fer_utils.data import clip
+    from tools.sample import clip
 
     portrait = astronaut()[..., :3].astype(np.float32)
     mask = np.zeros(portrait.shape[:2], np.float32)

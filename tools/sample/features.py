@@ -1,10 +1,10 @@
-"""The parts of a drawn face and what each action unit does to them. Coordinates and `Canvas`: see `drawn_faces`."""
+"""The parts of a drawn face and what each action unit does to them. Coordinates and `Canvas`: see `faces`."""
 
 from __future__ import annotations
 
 import numpy as np
 
-from fer_utils.data.drawn_canvas import Canvas, bow, curve, ellipse
+from tools.sample.canvas import Canvas, bow, curve, ellipse
 
 __all__ = ["brow", "eye", "glasses", "hair", "head", "mouth", "nose", "relief"]
 

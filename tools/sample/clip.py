@@ -7,9 +7,7 @@ the picture to the right, and comes back from the left, smaller.
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterator
-from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
@@ -17,17 +15,14 @@ import cv2
 import numpy as np
 
 from fer_utils import paths
+from fer_utils.data import ClipTruth
 
-__all__ = [
-    "CLIP_LABEL", "FPS", "FRAMES", "HEIGHT", "MIN_VISIBLE", "WIDTH",
-    "ClipFrame", "clip_frames", "clip_path",
-]  # fmt: skip
+__all__ = ["FACE", "FPS", "FRAMES", "HEIGHT", "LABEL", "OUTLINE", "WIDTH", "clip_frames", "write"]
 
 Box = tuple[float, float, float, float]
 
 WIDTH, HEIGHT, FPS, FRAMES = 640, 480, 25, 200
-CLIP_LABEL = "Happy"
-MIN_VISIBLE = 0.7
+LABEL = "Happy"  # she smiles
 
 FACE = (182.0, 64.0, 84.0, 108.0)
 """The face in the portrait, pixels (x, y, width, height), as MTCNN frames it."""
@@ -57,74 +52,43 @@ PATH = (  # seconds, the face's centre x and y in the frame, size of the portrai
 )
 
 
-@dataclass(frozen=True)
-class ClipFrame:
-    """One frame of the clip and the truth about it.
-
-    frame: uint8 [480, 640, 3] RGB. box: the face as (x, y, width, height) in pixels of the frame, MTCNN's framing, not
-    cut at the frame's edge; None when nothing of it is inside. label: "Happy" (she smiles), None when `box` is None.
-    time: seconds. visible: share of the box's area inside the frame, 0–1.
-    """
-
-    frame: np.ndarray
-    box: Box | None
-    label: str | None
-    time: float
-    visible: float
-
-    @property
-    def holds_face(self) -> bool:
-        """At least 70 % of the face's box is inside: a detector is expected to find it.
-
-        Below that a find is neither asked for nor an error; only with `box` None is it a false alarm.
-        """
-        return self.visible >= MIN_VISIBLE
-
-
-def clip_frames() -> Iterator[ClipFrame]:
-    """The clip's 200 frames (8 s at 25 frames/s) in order, the same in every call."""
+def clip_frames() -> Iterator[tuple[np.ndarray, ClipTruth]]:
+    """The clip's 200 frames (8 s at 25 frames/s) in order, uint8 [480, 640, 3] RGB, with the truth about each."""
     portrait, mask, wall = _portrait(), _mask(), _wall()
     for i in range(FRAMES):
         time = i / FPS
-        box, visible = _truth(time)
-        frame = _compose(portrait, mask, wall, *_at(time), light=1 + 0.08 * np.sin(1.7 * time))
-        yield ClipFrame(frame, box, CLIP_LABEL if box else None, time, visible)
+        yield _compose(portrait, mask, wall, *_at(time), light=1 + 0.08 * np.sin(1.7 * time)), _truth(time)
 
 
-def _truth(time: float) -> tuple[Box | None, float]:
-    """The face's box, and the share of it inside the frame; no box when that is 0."""
+def write(folder: Path) -> list[Path]:
+    """Write clip.mp4 (MPEG-4 Part 2, which every build of OpenCV decodes) and the truth by frame, clip_truth.csv.
+
+    Raises OSError when OpenCV has no encoder for mp4.
+    """
+    video, table = folder / "clip.mp4", folder / "clip_truth.csv"
+    rows = ["frame,x,y,width,height,visible,label"]
+    with paths.atomic(video) as temporary:
+        writer = cv2.VideoWriter(str(temporary), cv2.VideoWriter.fourcc(*"mp4v"), FPS, (WIDTH, HEIGHT))
+        try:
+            if not writer.isOpened():
+                raise OSError(f"this OpenCV ({cv2.__version__}) cannot write mp4 video to {video}")
+            for i, (frame, truth) in enumerate(clip_frames()):
+                writer.write(cv2.cvtColor(frame, cv2.COLOR_RGB2BGR))
+                box = ",".join(f"{v:.2f}" for v in truth.box) if truth.box else ",,,"
+                rows.append(f"{i},{box},{truth.visible:.3f},{truth.label or ''}")
+        finally:
+            writer.release()
+    with paths.atomic(table) as temporary:
+        temporary.write_text("\n".join([*rows, ""]), encoding="utf-8")
+    return [video, table]
+
+
+def _truth(time: float) -> ClipTruth:
+    """The face's box, not cut at the frame's edge, and the share of it inside the frame; no box when that is 0."""
     x, y, size, _ = _at(time)
     box = (x - size * FACE[2] / 2, y - size * FACE[3] / 2, size * FACE[2], size * FACE[3])
     visible = _inside(box)
-    return (box if visible > 0 else None), visible
-
-
-def clip_path() -> Path:
-    """The clip as an mp4 file in the cache folder; written in the first call (about 2 s), reused afterwards.
-
-    The name holds a hash of this module and of the portrait, so a changed clip is never mistaken for a cached one.
-    Raises OSError when OpenCV has no encoder for mp4.
-    """
-    target = paths.cache_dir() / f"clip-{_version()}.mp4"
-    if not target.exists():
-        with paths.atomic(target) as temporary:
-            _write(temporary)
-    return target
-
-
-def _write(path: Path) -> None:
-    writer = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*"mp4v"), FPS, (WIDTH, HEIGHT))
-    try:
-        if not writer.isOpened():
-            raise OSError(f"this OpenCV ({cv2.__version__}) cannot write mp4 video to {path}")
-        for item in clip_frames():
-            writer.write(cv2.cvtColor(item.frame, cv2.COLOR_RGB2BGR))
-    finally:
-        writer.release()
-
-
-def _version() -> str:
-    return hashlib.sha256(Path(__file__).read_bytes() + _portrait().tobytes()).hexdigest()[:12]
+    return ClipTruth(box, LABEL, visible) if visible > 0 else ClipTruth(None, None, 0.0)
 
 
 @lru_cache

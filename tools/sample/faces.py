@@ -6,50 +6,16 @@ the picture. `draw` renders it four times too large and reduces it, so that edge
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from functools import lru_cache
 
 import cv2
 import numpy as np
 
-from fer_utils.data import drawn_features
-from fer_utils.data.drawn_canvas import SCALE, SIZE, Canvas
-from fer_utils.data.facial_actions import ACTION_UNITS
+from tools.sample import features
+from tools.sample.action_units import ACTION_UNITS
+from tools.sample.canvas import SCALE, SIZE, Canvas, Look
 
-__all__ = ["Look", "draw", "random_look"]
-
-
-@dataclass(frozen=True)
-class Look:
-    """Who is drawn, from where and in which light. Lengths in face coordinates, angles in radians, grays 0–255."""
-
-    skin: float
-    hair: float
-    back: float
-    cloth: float
-    width: float
-    jaw: float
-    chin: float
-    eye_gap: float
-    eye_size: float
-    brow: float
-    nose: float
-    mouth_width: float
-    lips: float
-    iris: float
-    hairstyle: int
-    volume: float
-    beard: int
-    glasses: int
-    yaw: float
-    roll: float
-    scale: float
-    shift: tuple[float, float]
-    gaze: tuple[float, float]
-    light: tuple[float, float]
-    contrast: float
-    blur: float
-    noise: float
+__all__ = ["draw", "random_look"]
 
 
 _HAIRSTYLES = ((0.0, 0.1, 0.2, 0.2, 0.4, 0.1), (0.1, 0.3, 0.3, 0.12, 0.03, 0.15))
@@ -88,15 +54,15 @@ def draw(units: dict[int, float], look: Look, rng: np.random.Generator) -> np.nd
             raise ValueError(f"units must map {list(ACTION_UNITS)} to 0–1, got {unit}: {value}")
     au = dict.fromkeys(ACTION_UNITS, 0.0) | units
     canvas = Canvas(look)
-    drawn_features.head(canvas, au)
-    drawn_features.relief(canvas, au)
-    drawn_features.mouth(canvas, au)
-    drawn_features.nose(canvas, au)
+    features.head(canvas, au)
+    features.relief(canvas, au)
+    features.mouth(canvas, au)
+    features.nose(canvas, au)
     for side in (-1, 1):
-        drawn_features.eye(canvas, au, side)
-        drawn_features.brow(canvas, au, side)
-    drawn_features.hair(canvas)
-    drawn_features.glasses(canvas)
+        features.eye(canvas, au, side)
+        features.brow(canvas, au, side)
+    features.hair(canvas)
+    features.glasses(canvas)
     return _develop(canvas.render(_background(look, rng)), look, rng)
 
 

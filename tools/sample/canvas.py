@@ -2,22 +2,52 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from functools import lru_cache
 from itertools import accumulate, pairwise
-from typing import TYPE_CHECKING
 
 import cv2
 import numpy as np
 
-if TYPE_CHECKING:
-    from fer_utils.data.drawn_faces import Look
-
-__all__ = ["SCALE", "SIZE", "Canvas", "bow", "curve", "ellipse"]
+__all__ = ["SCALE", "SIZE", "Canvas", "Look", "bow", "curve", "ellipse"]
 
 SIZE = 48
 SCALE = 4  # drawn this many times too large
 SHIFT = 4  # fractional bits of OpenCV's polygon coordinates
 _FILL, _LINE, _SHADE, _APPLY, _CLIP, _UNCLIP = range(6)
+
+
+@dataclass(frozen=True)
+class Look:
+    """Who is drawn, from where and in which light. Lengths in face coordinates, angles in radians, grays 0–255."""
+
+    skin: float
+    hair: float
+    back: float
+    cloth: float
+    width: float
+    jaw: float
+    chin: float
+    eye_gap: float
+    eye_size: float
+    brow: float
+    nose: float
+    mouth_width: float
+    lips: float
+    iris: float
+    hairstyle: int
+    volume: float
+    beard: int
+    glasses: int
+    yaw: float
+    roll: float
+    scale: float
+    shift: tuple[float, float]
+    gaze: tuple[float, float]
+    light: tuple[float, float]
+    contrast: float
+    blur: float
+    noise: float
 
 
 @lru_cache

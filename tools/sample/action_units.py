@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from fer_utils.data.fer2013 import CLASSES
+from fer_utils.data import CLASSES
 
 __all__ = ["ACTION_UNITS", "CONFUSIONS", "PROTOTYPES", "random_units"]
 

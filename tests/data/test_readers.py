@@ -1,0 +1,336 @@
+"""Reading files: harmless variations of the CSV, archives, folders; what is broken is named with file and line."""
+
+from __future__ import annotations
+
+import gzip
+import io
+import lzma
+import tarfile
+
+import numpy as np
+import pytest
+from fer_forms import (
+    csv_text,
+    icml_text,
+    picture_files,
+    png,
+    small,
+    test_text,
+    write_folder,
+    write_tar,
+    write_votes,
+    write_zip,
+)  # fmt: skip
+from PIL import Image
+
+from fer_utils.data import DataError
+from fer_utils.data.readers import contents, read, read_votes
+
+RAW = small()
+TEXT = csv_text(RAW)
+FILES = picture_files(RAW, "other")
+ONE = next(iter(FILES))
+
+
+def same(loaded, raw=RAW) -> None:
+    for name in ("images", "labels", "usage"):
+        got, want = getattr(loaded, name), getattr(raw, name)
+        assert got.dtype == want.dtype
+        np.testing.assert_array_equal(got, want)
+
+
+def written(folder, content: bytes, name: str = "fer2013.csv"):
+    (folder / name).write_bytes(content)
+    return folder / name
+
+
+# ---------------------------------------------------------------------------------------------------------- CSV
+
+
+@pytest.mark.parametrize("change", [
+    lambda text: text.rstrip(b"\n"),
+    lambda text: text.replace(b"\n", b"\n\n"),
+    lambda text: text.replace(b" ", b"  "),
+    lambda text: text.replace(b",", b" , "),
+    lambda text: text.replace(b",0 1 2 3 ", b",000 01 2 0003 "),
+    lambda text: text.replace(b"Training", b'"Training"'),
+], ids=["no last newline", "blank lines", "double spaces", "spaced cells", "leading zeros", "quotes"])
+def test_harmless_variations_read_the_same(tmp_path, change):
+    same(read(written(tmp_path, change(TEXT))))
+
+
+@pytest.mark.parametrize("n", [1, 511, 513])
+def test_samples_around_the_number_parsed_at_once(tmp_path, n):
+    raw = small(n, seed=n)
+    same(read(written(tmp_path, csv_text(raw))), raw)
+
+
+def test_quoted_pixels_without_labels(tmp_path):
+    loaded = read(written(tmp_path, test_text(RAW), "test.csv"))
+    np.testing.assert_array_equal(loaded.images, RAW.images)
+    assert set(loaded.labels) == {-1} and not loaded.official_splits and not loaded.official_order
+    assert [(loaded.usage == s).sum() for s in range(3)] == [0, 15, 15]
+
+
+def changed(row: int, old: str, new: str) -> bytes:
+    """The CSV with `old` replaced once in data row `row`."""
+    lines = TEXT.decode().splitlines()
+    assert old in lines[row + 1]
+    lines[row + 1] = lines[row + 1].replace(old, new, 1)
+    return ("\n".join(lines) + "\n").encode()
+
+
+FIRST = ",0 1 2 3 4 "  # row 0 begins so
+BAD = {
+    "2303 pixels": (changed(0, FIRST, ",1 2 3 4 "), r"line 2 \(row 0.*2303 pixels, expected 2304"),
+    "2305 pixels": (changed(0, FIRST, ",7 0 1 2 3 4 "), r"line 2 .*2305 pixels"),
+    "no pixels": (changed(0, TEXT.decode().splitlines()[1], "0,,Training"), r"line 2 .*0 pixels"),
+    "256": (changed(0, FIRST, ",0 1 256 3 4 "), r"line 2 .*pixel 2 is '256'.*0 to 255"),
+    "2 ** 64 + 3": (changed(0, FIRST, f",0 1 2 {2 ** 64 + 3} 4 "), r"pixel 3 is '18446744073709551619'"),
+    "negative": (changed(0, FIRST, ",0 -1 2 3 4 "), r"line 2 .*pixel 1 is '-1'"),
+    "a word": (changed(29, " 9", " nine"), r"line 31 .*pixel \d+ is 'nine"),
+    "a fraction": (changed(0, FIRST, ",0 1 2.0 3 4 "), r"pixel 2 is '2.0'"),
+    "other digits": (changed(0, FIRST, ",0 1 ² 3 4 "), r"pixel 2 is '²'"),
+    "unknown label": (changed(9, "2,", "7,"), r"line 11 \(row 9.*unknown label '7', expected one of 0, 1"),
+    "empty label": (changed(9, "2,", ","), r"line 11 .*unknown label ''"),
+    "unknown Usage": (changed(12, "Training", "Train"), r"line 14 \(row 12.*unknown Usage 'Train'.*PrivateTest"),
+    "extra column": (changed(4, ",Training", ",Training,1"), r"line 6 .*4 columns, expected 3"),
+    "extra column at the start": (changed(0, ",Training", ",Training,1"), r"line 2 .*4 columns, expected 3"),
+    "no pixels column": (TEXT.replace(b"pixels", b"pixel"), r"no column 'pixels'"),
+    "no Usage column": (TEXT.replace(b"Usage", b"Use"), r"no column 'Usage'"),
+    "cut in a row": (TEXT[:40_000], r"line 6 \(row 4.*cut short"),
+    "header only": (b"emotion,pixels,Usage\n", r"no rows"),
+    "empty": (b"", r"no column 'pixels'"),
+    "binary": (bytes(range(256)) * 50, r"no column 'pixels'"),
+    "one endless line": (b"emotion,pixels,Usage\n" + b"0 " * 100_000, r"line 2: longer than"),
+}
+
+
+@pytest.mark.parametrize(("content", "message"), BAD.values(), ids=BAD.keys())
+def test_bad_rows_name_file_line_and_what_was_expected(tmp_path, content, message):
+    with pytest.raises(DataError, match=r"fer2013\.csv.*" + message):
+        read(written(tmp_path, content))
+
+
+def test_a_bad_row_late_in_a_compressed_file_is_named_by_its_line_blank_lines_counted(tmp_path):
+    lines = csv_text(small(600, seed=1)).decode().splitlines()
+    lines[551] = "\n" + lines[551].replace(" ", " 300 ", 1)
+    with pytest.raises(DataError, match=r"line 553 \(row 550"):
+        read(written(tmp_path, gzip.compress("\n".join(lines).encode()), "fer2013.csv.gz"))
+
+
+def test_two_rows_whose_pixels_add_up_are_still_wrong(tmp_path):
+    first, second = TEXT.decode().splitlines()[1:3]
+    one, rest = first.split(",")[1].split(" ", 1)
+    content = TEXT.decode().replace(first, f"0,{rest},Training").replace(second, second.replace("1,", f"1,{one} ", 1))
+    with pytest.raises(DataError, match=r"line 2 .*2303 pixels"):
+        read(written(tmp_path, content.encode()))
+
+
+# -------------------------------------------------------------------------------------------------------- votes
+
+
+def test_votes_read_in_ferplus_order(tmp_path):
+    path = write_votes(tmp_path / "fer2013new.csv", RAW)
+    votes, usage = read_votes(path)
+    assert votes.shape == (30, 10) and votes.dtype == np.uint8 and usage.dtype == np.int8
+    np.testing.assert_array_equal(usage, RAW.usage)
+    np.testing.assert_array_equal(votes[3], [0, 8, 0, 0, 0, 0, 0, 2, 0, 0])  # row 3 is Happy
+    packed = written(tmp_path, lzma.compress(path.read_bytes()), "votes.csv.xz")
+    np.testing.assert_array_equal(read_votes(packed)[0], votes)
+
+
+@pytest.mark.parametrize(("old", "new", "message"), [
+    ("NF", "none", "no column 'NF'"),
+    ("Usage", "Use", "no column 'Usage'"),
+    ("fer0000003.png,0,8", "fer0000003.png,0,eight", "line 5"),
+    ("fer0000003.png,0,8", "fer0000003.png,0,-8", "line 5"),
+    ("fer0000003.png,0,8", "fer0000003.png,0,256", "line 5"),
+    ("fer0000003.png,0,8", "fer0000003.png,0,8.5", "line 5"),
+    ("Training,fer0000003", "Train,fer0000003", "line 5"),
+    ("fer0000003.png,0,8,0,0,0,0,0,2,0,0", "fer0000003.png,0,8", "line 5"),
+    ("fer0000003.png,0,8", "fer0000003.png,0,0,8", "line 5|votes"),
+])
+def test_bad_votes_name_the_line(tmp_path, old, new, message):
+    file = write_votes(tmp_path / "fer2013new.csv", RAW)
+    text = file.read_text()
+    assert old in text
+    file.write_text(text.replace(old, new, 1))
+    with pytest.raises(DataError, match=message):
+        read_votes(file)
+
+
+@pytest.mark.parametrize("content", [b"", b"\xff\xfe\x00\x01"])
+def test_votes_that_are_no_csv(tmp_path, content):
+    with pytest.raises(DataError, match="v.csv"):
+        read_votes(written(tmp_path, content, "v.csv"))
+
+
+# ------------------------------------------------------------------------------------------ archives and folders
+
+
+def test_the_whole_wins_over_its_parts(tmp_path):
+    (tmp_path / "test.csv").write_bytes(test_text(small(4)))
+    (tmp_path / "train.csv").write_bytes(b"emotion,pixels\n")
+    (tmp_path / "fer2013new.csv").write_bytes(b"Usage\n")
+    write_tar(tmp_path / "fer2013.tar.gz", {"fer2013/fer2013.csv": csv_text(small(5))})
+    assert contents(tmp_path).name == "fer2013.tar.gz"
+    (tmp_path / "fer2013.csv").write_bytes(TEXT)
+    assert contents(tmp_path).name == "fer2013.csv"
+
+
+def test_kaggle_competition_zip_takes_the_whole_table(tmp_path):
+    same(read(write_zip(tmp_path / "challenges-in-representation-learning.zip", {
+        "test.csv": test_text(small(4)), "train.csv": b"emotion,pixels\n", "icml_face_data.csv": icml_text(RAW),
+        "example_submission.csv": b"emotion\n"})))
+
+
+def test_train_csv_alone_says_what_to_take(tmp_path):
+    (tmp_path / "train.csv").write_bytes(b"emotion,pixels\n0,1 2 3\n")
+    (tmp_path / "test.csv").write_bytes(test_text(RAW))
+    with pytest.raises(DataError, match=r"train\.csv: no column 'Usage'.*take icml_face_data\.csv"):
+        read(tmp_path)
+
+
+def test_pictures_without_split_names_are_dealt_half_and_half(tmp_path):
+    raw = small(140)
+    loaded = read(write_folder(tmp_path, picture_files(raw, "none")))
+    assert not loaded.official_splits and not loaded.official_order
+    np.testing.assert_array_equal(loaded.images, raw.images)  # the numbers still tell the order
+    np.testing.assert_array_equal(loaded.usage == 0, raw.usage == 0)
+    for label in range(7):
+        public, private = (((loaded.usage == s) & (loaded.labels == label)).sum() for s in (1, 2))
+        assert public >= 3 and 0 <= public - private <= 1
+    np.testing.assert_array_equal(read(tmp_path).usage, loaded.usage)
+
+
+def test_class_folders_by_number_and_pictures_in_colour(tmp_path):
+    def rgb(image):
+        stream = io.BytesIO()
+        Image.fromarray(np.repeat(image[..., None], 3, 2)).save(stream, "PNG")
+        return stream.getvalue()
+
+    files = {f"Training/{label}/{row}.png": rgb(image)
+             for row, (image, label) in enumerate(zip(RAW.images, RAW.labels, strict=True))}
+    loaded = read(write_folder(tmp_path, files))
+    np.testing.assert_array_equal(loaded.images, RAW.images)
+    np.testing.assert_array_equal(loaded.labels, RAW.labels)
+
+
+def test_class_order_is_fer2013s_not_alphabetical(tmp_path):
+    loaded = read(write_folder(tmp_path, {"train/neutral/Training_0.png": png(RAW.images[0]),
+                                          "train/sad/Training_1.png": png(RAW.images[1])}))
+    assert loaded.labels.tolist() == [6, 4]
+
+
+def test_jpeg_pictures_load(tmp_path):
+    stream = io.BytesIO()
+    flat = np.full((48, 48), 90, np.uint8)
+    Image.fromarray(flat).save(stream, "JPEG")
+    loaded = read(write_folder(tmp_path, {"test/fear/PrivateTest_88305.jpg": stream.getvalue()}))
+    np.testing.assert_array_equal(loaded.images[0], flat)
+    assert (loaded.labels[0], loaded.usage[0]) == (2, 2)
+
+
+def test_macos_leftovers_in_a_zip_are_passed_over(tmp_path):
+    path = write_zip(tmp_path / "archive.zip", {**FILES, f"__MACOSX/{ONE}": b"junk", "__MACOSX/._fer2013.csv": b"junk"})
+    np.testing.assert_array_equal(read(path).images, RAW.images)
+
+
+# ---------------------------------------------------------------------------------------------------- bad input
+
+
+@pytest.mark.parametrize("write, name, member", [
+    (write_zip, "fer2013.zip", "../fer2013.csv"), (write_zip, "fer2013.zip", "C:/fer2013.csv"),
+    (write_tar, "fer2013.tar.gz", "a/../../fer2013.csv"), (write_tar, "fer2013.tar.gz", "/etc/fer2013.csv"),
+    (write_tar, "fer2013.tar.gz", "..\\fer2013.csv"),
+])
+def test_archive_members_that_point_outside_are_refused(tmp_path, member, write, name):
+    with pytest.raises(DataError, match=rf"{name}: refused, its member"):
+        read(write(tmp_path / name, {"fer2013.csv": TEXT, member: TEXT}))
+
+
+def test_a_link_in_a_tar_is_not_followed(tmp_path):
+    (tmp_path / "secret.csv").write_bytes(TEXT)
+    with tarfile.open(tmp_path / "fer2013.tar", "w") as archive:
+        link = tarfile.TarInfo("fer2013.csv")
+        link.type, link.linkname = tarfile.SYMTYPE, str(tmp_path / "secret.csv")
+        archive.addfile(link)
+    with pytest.raises(DataError, match="holds no FER2013"):
+        read(tmp_path / "fer2013.tar")
+
+
+COMPLETE = {
+    "fer2013.csv.gz": lambda p: p.write_bytes(gzip.compress(TEXT)),
+    "fer2013.csv.xz": lambda p: p.write_bytes(lzma.compress(TEXT)),
+    "fer2013.zip": lambda p: write_zip(p, {"fer2013.csv": TEXT}),
+    "fer2013.tar.gz": lambda p: write_tar(p, {"fer2013/fer2013.csv": TEXT}),
+    "fer2013.tar.xz": lambda p: write_tar(p, {"fer2013/fer2013.csv": TEXT}),
+    "fer2013.tar": lambda p: write_tar(p, {"fer2013/fer2013.csv": TEXT}),
+    "archive.zip": lambda p: write_zip(p, FILES),
+    "fer2013-pictures.tar.gz": lambda p: write_tar(p, FILES),
+}
+
+
+@pytest.mark.parametrize("name", COMPLETE)
+def test_truncated_files_are_named(tmp_path, name):
+    path = tmp_path / name
+    COMPLETE[name](path)
+    whole = path.read_bytes()
+    for share in (0.02, 0.3, 0.6, 0.9):
+        path.write_bytes(whole[: int(len(whole) * share)])
+        with pytest.raises(DataError, match=name):
+            read(path)
+
+
+@pytest.mark.parametrize("name", ["fer2013.csv.gz", "fer2013.csv.xz", "fer2013.zip", "fer2013.tar.gz"])
+def test_a_flipped_byte_in_an_archive_is_noticed(tmp_path, name):
+    path = tmp_path / name
+    COMPLETE[name](path)
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 0xFF
+    path.write_bytes(content)
+    with pytest.raises(DataError, match=name):
+        read(path)
+
+
+def huge() -> bytes:
+    stream = io.BytesIO()
+    Image.new("L", (9000, 9000)).save(stream, "PNG")
+    return stream.getvalue()
+
+
+@pytest.mark.parametrize("content, message, packed", [
+    (b"", "unreadable picture", False),
+    (b"not a picture", "unreadable picture", True),
+    (png(RAW.images[1])[:700], "unreadable picture", False),
+    (png(np.zeros((50, 48), np.uint8)), "48 × 50, expected 48 × 48", True),
+    (huge(), "9000 × 9000", False),  # refused before it is decoded
+])
+def test_unreadable_pictures_are_named(tmp_path, content, message, packed):
+    files = {**FILES, ONE: content}
+    path = write_zip(tmp_path / "archive.zip", files) if packed else write_folder(tmp_path, files)
+    with pytest.raises(DataError, match=message) as error:
+        read(path)
+    assert ONE in str(error.value)
+
+
+@pytest.mark.parametrize("name, message", [
+    ("train/contempt/Training_1.png", "unknown class folder 'contempt'"),
+    ("Training_1.png", "unknown class folder"),
+    ("angry/1.png", "neither train/ nor test/"),
+    ("holidays/beach.png", r"holds no FER2013; expected fer2013\.csv"),
+])
+def test_pictures_in_the_wrong_place_are_named(tmp_path, name, message):
+    with pytest.raises(DataError, match=message):
+        read(write_folder(tmp_path, {name: png(RAW.images[0])}))
+
+
+@pytest.mark.parametrize("make", [
+    lambda p: p.mkdir(), lambda p: (p / "train" / "angry").mkdir(parents=True),
+    lambda p: write_folder(p, {"README.md": b"hello"}), lambda p: write_zip(p, {}), lambda p: write_tar(p, {}),
+], ids=["folder", "train/angry", "README", "zip", "tar"])
+def test_empty_places_hold_no_fer2013(tmp_path, make):
+    make(tmp_path / "empty.tar")
+    with pytest.raises(DataError, match="empty.tar: holds no FER2013"):
+        read(tmp_path / "empty.tar")

@@ -1,0 +1,1 @@
+"""What draws the embedded sample and clip: `python -m tools.sample`."""
