@@ -14,9 +14,10 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
+
 from fer_utils import paths
-from fer_utils.evaluation import before_after, ensemble, metrics, runs, tta
-from fer_utils.evaluation import robustness as evaluation
+from fer_utils.evaluation import Run, compare, ensemble, list_runs, summary
 from fer_utils.models import _build as models
 from fer_utils.models import classifier as inference
 
@@ -35,13 +36,14 @@ def _percent(share: float) -> str:
     return f"{100 * share:.1f} %"
 
 
-def shown_runs() -> list[runs.Run]:
+def shown_runs() -> list[Run]:
     """The recorded runs that the table shows, best first: each backbone, its partner on aligned faces, and whatever is
     shipped as ONNX. Experiments on one backbone stay in their notebook, and so does an aligned run whose partner is
     one of them: beside the backbone's last part it would look as if alignment had cost what that part gained."""
-    shipped, partners = set(inference.available()), {after: before for before, after in before_after.PAIRS.values()}
-    names = [name for name in runs.list_runs() if name in shipped or partners.get(name, name) in models.BACKBONES]
-    return sorted((runs.Run(name) for name in names), key=lambda run: -run.metrics["private"]["accuracy"])
+    partners = {after.name: before.name for before, after in compare.alignment_pairs()}
+    shipped = set(inference.available())
+    names = [name for name in list_runs() if name in shipped or partners.get(name, name) in models.BACKBONES]
+    return sorted((Run(name) for name in names), key=lambda run: -run.metrics["private"]["accuracy"])
 
 
 def _scores(private: dict) -> list[str]:
@@ -52,7 +54,7 @@ def _scores(private: dict) -> list[str]:
     ]
 
 
-def _row(run: runs.Run) -> list[str]:
+def _row(run: Run) -> list[str]:
     file = inference.manifest()["files"].get(f"{run.name}.onnx")
     return [
         models.title(run.name), *_scores(run.metrics["private"]), _percent(run.metrics["public"]["accuracy"]),
@@ -61,17 +63,17 @@ def _row(run: runs.Run) -> list[str]:
     ]
 
 
-def _together(shown: Sequence[runs.Run]) -> list[list[str]]:
+def _together(shown: Sequence[Run]) -> list[list[str]]:
     """Rows of all shown networks' weighted mean, one view of a face and, where recorded, twelve; none for one."""
     if len(shown) < 2 or not all((run.folder / "predictions.npz").is_file() for run in shown):
         return []
-    names, labels = [run.name for run in shown], shown[0].predictions["private_labels"].astype(int)
-    known = all((run.folder / evaluation.VIEWS).is_file() for run in shown)
+    known = all((run.folder / ensemble.TTA).is_file() for run in shown)
     parameters, work = (sum(run.outcome[key] for run in shown) for key in ("parameters", "m_macs"))
-    rows, shares = [], ensemble.shares(names)
+    rows, weights = [], ensemble.fit_weights(*ensemble.stacked(shown, "public"))
     for augmented in (False, True)[: 1 + known]:
-        scores = metrics.summary(labels, ensemble.together(names, augmented=augmented, shares=shares))
-        costs = [f"{parameters / 1e6:.1f} M", f"{work * (tta.COUNT if augmented else 1):,.0f}", "–"]
+        probabilities, labels = ensemble.stacked(shown, tta=augmented)
+        scores = summary(labels, np.average(probabilities, axis=0, weights=weights))
+        costs = [f"{parameters / 1e6:.1f} M", f"{work * (ensemble.CROPS if augmented else 1):,.0f}", "–"]
         views = ", twelve views of each face (test-time augmentation)" if augmented else ""
         rows.append([f"Weighted mean of the {len(shown)} below{views}", *_scores(scores), "–", *costs])
     return rows
@@ -115,9 +117,9 @@ def value(run: str, key: str, form: str) -> str:
 
     Raises ValueError when the run has no such number.
     """
-    if run not in runs.list_runs():
+    if run not in list_runs():
         return _NO_RUN
-    recorded, wanted = runs.Run(run), key.removeprefix("config.")
+    recorded, wanted = Run(run), key.removeprefix("config.")
     number = {**recorded.outcome, **recorded.config} if wanted != key else recorded.metrics
     for part in wanted.split("."):
         if not isinstance(number, dict) or part not in number:

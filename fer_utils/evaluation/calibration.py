@@ -17,18 +17,16 @@ __all__ = ["Calibration"]
 
 @dataclass(frozen=True)
 class Calibration:
-    """What is done to the logits: (logits + bias) / temperature.
+    """What is done to logits float [N, 7]: (logits + bias) / temperature. Call it with them.
 
-    Training sees soft labels and far more Happy faces than Disgust; a bias for each class corrects the prior that the
+    Training sees soft labels and far more Happy faces than Disgust: a bias for each class corrects the prior that the
     network learned, one temperature its confidence (bias-only vector scaling, Guo et al. 2017; for long-tailed classes
     Menon et al. 2021). Eight numbers and a convex problem: there is hardly anything to overfit.
 
     Parameters
     ----------
-    temperature : float
-        Above 0; above 1 where the network is too sure.
-    bias : tuple of float, length 7
-        Their sum is 0.
+    temperature : float, above 0; above 1 where the network was too sure.
+    bias : seven floats whose sum is 0.
 
     Examples
     --------
@@ -48,36 +46,26 @@ class Calibration:
 
         Parameters
         ----------
-        labels : array of int, shape [N]
-            Classes, 0–6, of PublicTest: neither trained on nor reported.
-        logits : array of float, shape [N, 7]
-
-        Returns
-        -------
-        Calibration
+        labels : int [N], classes 0–6 of PublicTest: neither trained on nor reported.
+        logits : float [N, 7].
 
         Raises
         ------
         ValueError
             Without samples, or when labels and logits differ in number.
-
-        Examples
-        --------
-        >>> Calibration.fit(public.labels, public_logits).temperature
         """
         from scipy.optimize import minimize
 
         labels, logits = np.asarray(labels), np.asarray(logits, np.float64)
-        classes, rows = logits.shape[-1], np.arange(len(labels))
         if not len(labels) or len(labels) != len(logits):
             raise ValueError(f"labels: must be as many as logits, at least 1; got {len(labels)} and {len(logits)}")
+        classes, rows = logits.shape[1], np.arange(len(labels))
         present = np.bincount(labels, minlength=classes) > 0
 
         def loss(numbers: np.ndarray) -> tuple[float, np.ndarray]:
             """Mean cross-entropy of scale · logits + biases, and its gradient."""
             p = softmax(numbers[0] * logits + numbers[1:])
-            error = p.copy()
-            error[rows, labels] -= 1
+            error = p - np.eye(classes)[labels]
             gradient = np.concatenate([[(error * logits).sum()], error.sum(0)]) / len(labels)
             return -float(np.log(p[rows, labels] + 1e-300).mean()), gradient
 
@@ -87,11 +75,11 @@ class Calibration:
         return cls(float(1 / found[0]), tuple(np.where(present, bias - bias[present].mean(), 0.0).tolist()))
 
     def __call__(self, logits: np.ndarray) -> np.ndarray:
-        """The calibrated logits, float [N, 7]."""
+        """The calibrated logits."""
         return (logits + np.asarray(self.bias)) / self.temperature
 
     def inverse(self, logits: np.ndarray) -> np.ndarray:
-        """The uncalibrated logits of calibrated ones, float [N, 7]."""
+        """The uncalibrated logits of calibrated ones."""
         return logits * self.temperature - np.asarray(self.bias)
 
     def fold_into_head(self, model: keras.Model) -> None:

@@ -1,132 +1,156 @@
-"""Several recorded runs together: the mean of their probabilities, in equal shares or in those that suit PublicTest.
-
-No network is asked again: everything comes from the probabilities that the runs left behind.
-"""
+"""Ensembles of stored runs, and test-time augmentation: means of probabilities, unweighted or with fitted weights."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from fer_utils.evaluation import robustness as evaluation
-from fer_utils.evaluation.runs import Run
+from fer_utils import faces, paths
+from fer_utils.evaluation.runs import Run, digest, stored_study
+from fer_utils.models import Classifier
 
-__all__ = ["cross_validated", "fit_shares", "public_log_loss", "shares", "together"]
+if TYPE_CHECKING:
+    from fer_utils.data import Fer2013
 
-ROUNDS = 2000  # of expectation-maximization; it gains less than 1e-6 of log loss in the last half of them
+__all__ = ["CROPS", "crops", "fit_weights", "log_losses", "read_tta", "record_tta", "stacked"]
 
-
-def _likely(probabilities: np.ndarray, labels: np.ndarray) -> np.ndarray:
-    """What each network gave to the right class: float64 [networks, N], never 0."""
-    told = np.asarray(probabilities, np.float64)
-    if told.ndim != 3 or not told.size or told.shape[1] != len(labels):
-        raise ValueError(
-            "probabilities: must be [networks, N, classes] with an answer for each of the "
-            f"{len(labels)} labels; got {list(told.shape)}"
-        )
-    return np.maximum(told[:, np.arange(len(labels)), labels], 1e-12)
+ROUNDS = 2000  # of expectation-maximization; the last half of them gains less than 1e-6 of log loss
+CROPS = 12
+SHIFT = 2  # px of 48; of 1, 2, 3 the one with the lowest log loss of MobileNetV3-Large on PublicTest
+TTA = "tta.npz"
 
 
-def _fit(likely: np.ndarray) -> np.ndarray:
-    found = np.full(len(likely), 1 / len(likely))
+def stacked(runs: Sequence[Run], split: str = "private", *, tta: bool = False) -> tuple[np.ndarray, np.ndarray]:
+    """Stored probabilities of runs on the same images, float32 [runs, N, 7], and the labels, int [N].
+
+    Parameters
+    ----------
+    split : "private" or "public".
+    tta : the means over 12 crops (`read_tta`, PrivateTest only) instead of a single crop's.
+
+    Raises
+    ------
+    ValueError
+        No run, or runs that were not tested on the same images.
+
+    Examples
+    --------
+    >>> weights = fit_weights(*stacked(runs, "public"))
+    >>> probabilities = np.average(stacked(runs)[0], axis=0, weights=weights)
+    """
+    labels = [run.predictions[f"{split}_labels"] for run in runs]
+    if not runs or any(not np.array_equal(labels[0], other) for other in labels):
+        raise ValueError(f"runs: must be one or more, tested on the same images; got {[run.name for run in runs]}")
+    return np.stack([(read_tta(run.name) if tta else run.predictions)[split] for run in runs]), labels[0].astype(int)
+
+
+def _likelihoods(probabilities: np.ndarray, labels: np.ndarray) -> np.ndarray:
+    """Each model's probability of the right class: float64 [models, N], never 0."""
+    probabilities = np.asarray(probabilities, np.float64)
+    if probabilities.ndim != 3 or not probabilities.size or probabilities.shape[1] != len(labels):
+        raise ValueError(f"probabilities: must be [models, {len(labels)}, 7]; got {list(probabilities.shape)}")
+    return np.maximum(probabilities[:, np.arange(len(labels)), labels], 1e-12)
+
+
+def _fit(likelihoods: np.ndarray) -> np.ndarray:
+    weights = np.full(len(likelihoods), 1 / len(likelihoods))
     for _ in range(ROUNDS):
-        parts = found[:, None] * likely
-        found = (parts / parts.sum(0)).mean(1)
-    return found
+        parts = weights[:, None] * likelihoods
+        weights = (parts / parts.sum(0)).mean(1)
+    return weights
 
 
-def fit_shares(probabilities: np.ndarray, labels: np.ndarray) -> np.ndarray:
-    """Shares of a mean of probabilities under which the labels are most likely: float64 [networks], their sum 1.
+def fit_weights(probabilities: np.ndarray, labels: np.ndarray) -> np.ndarray:
+    """Weights of the mean under which the labels are most likely, float64 [models], by expectation-maximization.
 
-    The shares of a mixture whose parts are fixed, by expectation-maximization: there is one best answer, and every
-    round comes nearer to it (stacking of densities, Smyth and Wolpert 1999).
-
-    Parameters
-    ----------
-    probabilities : float [networks, N, classes]. labels : int [N]; rows that none of the networks was fitted on.
-
-    Raises
-    ------
-    ValueError for another shape.
-    """
-    return _fit(_likely(probabilities, labels))
-
-
-def cross_validated(probabilities: np.ndarray, labels: np.ndarray, *, folds: int = 10, seed: int = 2013) -> float:
-    """Log loss of a mean whose shares were fitted without the rows that it is scored on, in nats a row.
-
-    Parameters are those of `fit_shares`; the rows are dealt into `folds` parts by `seed`.
-    """
-    likely = _likely(probabilities, labels)
-    part = np.random.default_rng(seed).permutation(len(labels)) % folds
-    given = np.zeros(len(labels))
-    for fold in range(folds):
-        left_out = part == fold
-        given[left_out] = _fit(likely[:, ~left_out]) @ likely[:, left_out]
-    return -float(np.log(given).mean())
-
-
-def shares(names: Sequence[str]) -> np.ndarray:
-    """`fit_shares` of recorded runs, on what they said of PublicTest: float64 [runs], in the order of the names.
-
-    Raises
-    ------
-    ValueError for no run, or for runs that judged different rows.
-    """
-    return fit_shares(*_public(names))
-
-
-def public_log_loss(names: Sequence[str]) -> dict[str, float]:
-    """Log loss on PublicTest, nats a row: of the best run alone (`alone`), of the mean in equal shares (`equal`) and
-    in fitted ones, on rows that they were not fitted on (`fitted`, `cross_validated`).
-
-    Each run was calibrated on these rows itself, so all three look a little better than they are.
-    """
-    probabilities, labels = _public(names)
-    likely = _likely(probabilities, labels)
-    return {
-        "alone": float((-np.log(likely)).mean(1).min()),
-        "equal": float(-np.log(likely.mean(0)).mean()),
-        "fitted": cross_validated(probabilities, labels),
-    }
-
-
-def _public(names: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
-    """What the runs said of PublicTest, float32 [runs, N, 7], and its labels, int [N]."""
-    recorded = _alike(names)
-    told = np.stack([run.predictions["public"] for run in recorded])
-    return told, recorded[0].predictions["public_labels"].astype(int)
-
-
-def together(names: Sequence[str], *, augmented: bool = False, shares: Sequence[float] | None = None) -> np.ndarray:
-    """Mean probabilities of recorded runs on PrivateTest, float32 [N, 7] in row order.
+    There is one optimum, for the models stay as they are (stacked density estimation, Smyth and Wolpert 1999).
 
     Parameters
     ----------
-    augmented : the mean over twelve views of each face (`evaluation.record_views`) instead of one answer of each run.
-    shares : each run's share in the mean, in the order of the names, their sum 1; default equal ones.
+    probabilities : float [models, N, 7].
+    labels : int [N], classes of images that no model was trained on: PublicTest.
 
-    Raises
-    ------
-    ValueError for no run, for runs that judged different rows, or for shares that are not one a run, 0 or more, with
-    the sum 1; FileNotFoundError when something is not recorded.
+    Examples
+    --------
+    >>> fit_weights(*stacked(runs, "public")).round(2)
     """
-    recorded = _alike(names)
-    shares = np.full(len(names), 1 / len(names)) if shares is None else np.asarray(shares, np.float64)
-    if shares.shape != (len(names),) or (shares < 0).any() or not np.isclose(shares.sum(), 1):
-        raise ValueError(f"shares: must be {len(names)} numbers of 0 or more with the sum 1; got {shares.tolist()}")
-    answers = evaluation.read_views if augmented else lambda name: Run(name).predictions
-    parts = [answers(run.name)["private"] for run in recorded]
-    return np.tensordot(shares, np.asarray(parts, np.float64), 1).astype(np.float32)
+    return _fit(_likelihoods(probabilities, labels))
 
 
-def _alike(names: Sequence[str]) -> list[Run]:
-    recorded = [Run(name) for name in names]
-    if not recorded:
-        raise ValueError("names: must name at least one recorded run; got none")
-    for split in ("public_labels", "private_labels"):
-        labels = [run.predictions[split] for run in recorded]
-        if any(not np.array_equal(labels[0], other) for other in labels):
-            raise ValueError(f"names: must have judged the same test rows; got {', '.join(names)}")
-    return recorded
+def log_losses(probabilities: np.ndarray, labels: np.ndarray, *, folds: int = 10, seed: int = 2013) -> dict[str, float]:
+    """Log loss in nats of the best single model (best_single), the unweighted mean and the one with fitted weights.
+
+    Parameters are those of `fit_weights`; fitted weights are cross-validated in `folds`, which `seed` decides.
+
+    Examples
+    --------
+    >>> log_losses(*stacked(runs, "public"))["fitted"]
+    """
+    likelihoods = _likelihoods(probabilities, labels)
+    fold, fitted = np.random.default_rng(seed).permutation(len(labels)) % folds, np.zeros(len(labels))
+    for held_out in (fold == number for number in range(folds)):
+        fitted[held_out] = _fit(likelihoods[:, ~held_out]) @ likelihoods[:, held_out]
+    best = likelihoods[np.log(likelihoods).sum(1).argmax()]
+    found = {"best_single": best, "unweighted": likelihoods.mean(0), "fitted": fitted}
+    return {name: -float(np.log(values).mean()) for name, values in found.items()}
+
+
+def crops(images: np.ndarray, others: np.ndarray, *, shift: int = SHIFT) -> np.ndarray:
+    """Twelve crops of each face, uint8 [12, N, S, S]: centre, four corners, the other preprocessing; and mirrored.
+
+    As in Krizhevsky et al. 2012, but as large as the face itself, out of the face with its border repeated: a smaller
+    crop, enlarged again, is blurred and costs light models accuracy. A model errs on other faces when it sees an
+    unaligned face aligned (or the other way round); that crop adds as much as all four corners.
+
+    Parameters
+    ----------
+    images : uint8 [N, S, S], gray faces as the model was trained on them, aligned or not.
+    others : uint8 [N, S, S], the same faces preprocessed the other way.
+    shift : pixels from the centre to a corner crop, along both axes, less than S.
+
+    Examples
+    --------
+    >>> crops(fer.images, faces.align_all(fer.images, faces.load_landmarks(fer))[0]).shape
+    (12, 3589, 48, 48)
+    """
+    side = images.shape[-1]
+    if not images.shape == others.shape == (len(images), side, side) or not 0 <= shift < side:
+        raise ValueError(f"images: must be [N, S, S] as others, S > shift; got {images.shape}, {others.shape}, {shift}")
+    wide = np.pad(images, ((0, 0), (shift, shift), (shift, shift)), mode="edge")
+    corners = [(shift, shift), (0, 0), (0, 2 * shift), (2 * shift, 0), (2 * shift, 2 * shift)]
+    six = np.stack([*(wide[:, y : y + side, x : x + side] for y, x in corners), others])
+    return np.concatenate([six, six[..., ::-1]])
+
+
+def record_tta(name: str, fer: Fer2013) -> Path:
+    """Store a shipped model's mean probabilities over `crops` of PrivateTest in `models/runs/<run>/tta.npz`.
+
+    PublicTest is left out: it chose the crops.
+
+    Examples
+    --------
+    >>> record_tta("xception", data.load())
+    """
+    path, private = Run(name).folder / TTA, fer.split("PrivateTest")
+    aligned = faces.align_all(private.images, faces.load_landmarks(private))[0]
+    with Classifier(name) as model:
+        both = (aligned, private.images) if model.aligned else (private.images, aligned)
+        found = np.mean([model.predict_faces(crop) for crop in crops(*both)], axis=0, dtype=np.float64)
+        with paths.atomic(path) as temporary:
+            np.savez_compressed(temporary, private=found.astype(np.float32), model=digest(model.path))
+    return path
+
+
+def read_tta(name: str) -> dict[str, np.ndarray]:
+    """What `record_tta` stored: private, float32 [N, 7] in sample order, and model, the ONNX file's SHA-256.
+
+    Examples
+    --------
+    >>> read_tta("xception")["private"].shape
+    (3589, 7)
+    """
+    with np.load(stored_study(name, TTA, "evaluation tta"), allow_pickle=False) as file:
+        return dict(file)

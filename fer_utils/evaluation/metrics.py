@@ -1,4 +1,8 @@
-"""Metrics with their uncertainty: scikit-learn's points, bootstrap intervals, paired tests, calibration error."""
+"""Metrics with their uncertainty: scikit-learn's points, bootstrap intervals, paired tests, calibration error.
+
+In all functions `labels` and predictions are int [N], classes 0–6, and `probabilities` float [N, 7], rows that sum to
+1. They raise ValueError, naming the argument, without a sample, for another class, or when two differ in length.
+"""
 
 from __future__ import annotations
 
@@ -10,22 +14,18 @@ import sklearn.metrics
 
 from fer_utils.data import CLASSES
 
-__all__ = [
-    "bootstrap", "confusion", "ece", "holm", "mcnemar", "paired_bootstrap_difference", "per_class", "reliability",
-    "softmax", "summary",
-]
+__all__ = ["bootstrap", "confusion", "ece", "holm", "mcnemar", "paired_bootstrap_difference", "per_class",
+           "reliability", "softmax", "summary"]
 
-DRAWS, LEVEL = 2000, 0.95  # of every bootstrap
+K = len(CLASSES)
+DRAWS, ENDS = 2000, (0.025, 0.975)  # of every bootstrap
 
 
 def _checked(labels: np.ndarray, **others: np.ndarray) -> list[np.ndarray]:
-    """The labels, int64 [N], and the other arrays, after checking that they describe the same samples."""
-    labels = np.asarray(labels)
-    if labels.ndim != 1 or not len(labels):
-        raise ValueError(f"labels: must be [N] with N ≥ 1; got shape {list(labels.shape)}")
-    if labels.min() < 0 or labels.max() >= len(CLASSES):
-        raise ValueError(f"labels: must lie in 0–{len(CLASSES) - 1}; got {labels.min()} to {labels.max()}")
-    arrays = {name: np.asarray(values) for name, values in others.items()}
+    """The labels, int64 [N], and the other arrays, after checking that they are about the same samples."""
+    labels, arrays = np.asarray(labels), {name: np.asarray(values) for name, values in others.items()}
+    if labels.ndim != 1 or not len(labels) or labels.min() < 0 or labels.max() >= K:
+        raise ValueError(f"labels: must be [N], N ≥ 1, of 0–{K - 1}; got {list(labels.shape)}, {np.unique(labels)}")
     for name, values in arrays.items():
         if len(values) != len(labels):
             raise ValueError(f"{name}: must hold one for each of the {len(labels)} labels; got {len(values)}")
@@ -33,16 +33,7 @@ def _checked(labels: np.ndarray, **others: np.ndarray) -> list[np.ndarray]:
 
 
 def softmax(logits: np.ndarray) -> np.ndarray:
-    """Probabilities of logits.
-
-    Parameters
-    ----------
-    logits : array of float, shape [..., 7]
-
-    Returns
-    -------
-    array of float64, shape [..., 7]
-        Each row sums to 1.
+    """Probabilities float64 [..., 7] of logits float [..., 7].
 
     Examples
     --------
@@ -54,90 +45,49 @@ def softmax(logits: np.ndarray) -> np.ndarray:
 
 
 def confusion(labels: np.ndarray, predictions: np.ndarray) -> np.ndarray:
-    """Confusion matrix over the seven classes, with those that do not occur.
-
-    Parameters
-    ----------
-    labels, predictions : array of int, shape [N]
-        Classes, 0–6.
-
-    Returns
-    -------
-    array of int64, shape [7, 7]
-        Counts; row = label, column = prediction.
-
-    Raises
-    ------
-    ValueError
-        For no sample, another class or another number of predictions; so do all functions here.
+    """Confusion matrix, int64 [7, 7]: row = label, column = prediction.
 
     Examples
     --------
-    >>> confusion([0, 0, 3], [0, 3, 3])[0, 3]
-    1
+    >>> confusion([0, 0, 3], [0, 3, 3])[0, :4].tolist()
+    [1, 0, 0, 1]
     """
     labels, predictions = _checked(labels, predictions=predictions)
-    return sklearn.metrics.confusion_matrix(labels, predictions, labels=range(len(CLASSES)))
+    return sklearn.metrics.confusion_matrix(labels, predictions, labels=range(K))
 
 
 def per_class(labels: np.ndarray, predictions: np.ndarray) -> pd.DataFrame:
-    """Precision, recall and F1 of each class, and its number of samples.
-
-    Parameters
-    ----------
-    labels, predictions : array of int, shape [N]
-        Classes, 0–6.
-
-    Returns
-    -------
-    DataFrame
-        A row for each of CLASSES; columns precision, recall, f1 (0–1, 0 where undefined) and n.
+    """Precision, recall, f1 (0–1, 0 where undefined) and n (samples), a row for each of CLASSES.
 
     Examples
     --------
-    >>> per_class([0, 0, 3], [0, 3, 3]).recall["Angry"]
+    >>> float(per_class([0, 0, 3], [0, 3, 3]).recall["Angry"])
     0.5
     """
     labels, predictions = _checked(labels, predictions=predictions)
-    columns = sklearn.metrics.precision_recall_fscore_support(
-        labels, predictions, labels=range(len(CLASSES)), zero_division=0
-    )
+    columns = sklearn.metrics.precision_recall_fscore_support(labels, predictions, labels=range(K), zero_division=0)
     return pd.DataFrame(dict(zip(("precision", "recall", "f1", "n"), columns, strict=True)), index=list(CLASSES))
 
 
-def _statistics(matrices: np.ndarray) -> dict[str, np.ndarray]:
-    """Scores of a stack of confusion matrices [..., 7, 7]: float [...], those named `class_…` [..., 7].
-
-    The bootstrap needs thousands at once; a test compares them with scikit-learn's.
-    """
-    hits = np.diagonal(matrices, axis1=-2, axis2=-1).astype(float)
-    rows, columns = matrices.sum(-1), matrices.sum(-2)
-    total, present = rows.sum(-1), rows > 0
-
-    def ratio(above: np.ndarray, below: np.ndarray) -> np.ndarray:
-        return np.divide(above, below, out=np.zeros_like(hits), where=below > 0)
-
-    classes = {"precision": ratio(hits, columns), "recall": ratio(hits, rows), "f1": ratio(2 * hits, rows + columns)}
-    macro = {name: (values * present).sum(-1) / present.sum(-1) for name, values in classes.items()}
-    return {
-        "accuracy": hits.sum(-1) / total, "macro_f1": macro["f1"], "balanced_accuracy": macro["recall"],
-        **{f"class_{name}": values for name, values in classes.items()},
-    }
-
-
 def _statistic(matrices: np.ndarray, name: str) -> np.ndarray:
-    found = _statistics(matrices)
-    if name not in found:
-        raise ValueError(f"statistic: must be one of {', '.join(found)}; got {name!r}")
-    return found[name]
+    """A score of a stack of confusion matrices [..., 7, 7]: float [...], or [..., 7] of one named `class_…`.
+
+    scikit-learn takes one matrix at a time, the bootstrap needs thousands; a test compares the two.
+    """
+    hits, rows, columns = np.diagonal(matrices, axis1=-2, axis2=-1), matrices.sum(-1), matrices.sum(-2)
+    ratios = {"class_precision": (hits, columns), "class_recall": (hits, rows), "class_f1": (2 * hits, rows + columns)}
+    means = {"macro_f1": "class_f1", "balanced_accuracy": "class_recall"}
+    if name == "accuracy":
+        return hits.sum(-1) / rows.sum(-1)
+    if name in means:
+        return (_statistic(matrices, means[name]) * (rows > 0)).sum(-1) / (rows > 0).sum(-1)
+    if name not in ratios:
+        raise ValueError(f"statistic: must be accuracy or one of {', '.join([*means, *ratios])}; got {name!r}")
+    above, below = ratios[name]
+    return np.divide(above, below, out=np.zeros(above.shape), where=below > 0)
 
 
-def _interval(draws: np.ndarray) -> np.ndarray:
-    """Lower and upper end of the percentile interval over the first axis: float [2, ...]."""
-    return np.quantile(draws, [(1 - LEVEL) / 2, (1 + LEVEL) / 2], axis=0)
-
-
-def _resampled(counts: np.ndarray, seed: int = 2013) -> np.ndarray:
+def _resampled(counts: np.ndarray, seed: int) -> np.ndarray:
     """Bootstrap draws of counts, int [DRAWS, ...]: the same as resampling the samples behind them, and much faster."""
     n = counts.sum()
     draws = np.random.default_rng(seed).multinomial(n, counts.ravel() / n, size=DRAWS)
@@ -146,51 +96,25 @@ def _resampled(counts: np.ndarray, seed: int = 2013) -> np.ndarray:
 
 def bootstrap(
     labels: np.ndarray, predictions: np.ndarray, statistic: str = "accuracy", *, seed: int = 2013
-) -> tuple[np.ndarray, np.ndarray]:
-    """95 % percentile bootstrap interval over samples (Efron 1979), from 2,000 draws.
+) -> np.ndarray:
+    """95 % percentile bootstrap interval over samples (Efron 1979), from 2,000 draws: float [2], low and high.
 
-    Parameters
-    ----------
-    labels, predictions : array of int, shape [N]
-        Classes, 0–6.
-    statistic : str
-        accuracy, macro_f1, balanced_accuracy, or class_precision, class_recall, class_f1.
-    seed : int
-        Of the draws.
-
-    Returns
-    -------
-    low, high : float, or array of float, shape [7], for a statistic of each class
-
-    Raises
-    ------
-    ValueError
-        For another statistic.
+    `statistic` is accuracy, macro_f1, balanced_accuracy, or class_precision, class_recall, class_f1: float [2, 7].
 
     Examples
     --------
     >>> low, high = bootstrap(labels, predictions, "macro_f1")
     >>> print(f"{low:.3f} to {high:.3f}")
     """
-    return tuple(_interval(_statistic(_resampled(confusion(labels, predictions), seed), statistic)))
+    return np.quantile(_statistic(_resampled(confusion(labels, predictions), seed), statistic), ENDS, axis=0)
 
 
 def paired_bootstrap_difference(
     labels: np.ndarray, first: np.ndarray, second: np.ndarray, statistic: str = "accuracy", *, seed: int = 2013
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Difference of two models on the same samples, with the 95 % interval of a paired bootstrap.
+) -> np.ndarray:
+    """Difference of two models' predictions (second − first) with its paired 95 % interval: float [3] or [3, 7].
 
-    Parameters
-    ----------
-    labels, first, second : array of int, shape [N]
-        Classes, 0–6, and the predictions of both models.
-    statistic, seed
-        As in `bootstrap`.
-
-    Returns
-    -------
-    difference, low, high : float, or array of float, shape [7], for a statistic of each class
-        second − first.
+    difference, low, high; the samples are resampled with both predictions. `statistic` as in `bootstrap`.
 
     Examples
     --------
@@ -198,29 +122,19 @@ def paired_bootstrap_difference(
     >>> low > 0 or high < 0  # the interval excludes zero
     """
     labels, first, second = _checked(labels, first=first, second=second)
-    # A sample is one of 7 × 7 × 7 kinds (label, first, second): pairs stay together when the kinds are resampled.
-    size = len(CLASSES)
-    kinds = np.bincount((labels * size + first) * size + second, minlength=size**3).reshape(size, size, size)
+    kinds = np.bincount((labels * K + first) * K + second, minlength=K**3).reshape(K, K, K)
 
     def difference(counts: np.ndarray) -> np.ndarray:
         return _statistic(counts.sum(-2), statistic) - _statistic(counts.sum(-1), statistic)
 
-    return difference(kinds), *_interval(difference(_resampled(kinds, seed)))
+    return np.array([difference(kinds), *np.quantile(difference(_resampled(kinds, seed)), ENDS, axis=0)])
 
 
 def mcnemar(labels: np.ndarray, first: np.ndarray, second: np.ndarray) -> dict[str, float]:
-    """Exact McNemar test of two models' predictions on the same samples (McNemar 1947).
+    """Exact McNemar test (1947) of two models' predictions on the same samples.
 
-    Parameters
-    ----------
-    labels, first, second : array of int, shape [N]
-        Classes, 0–6, and the predictions of both models.
-
-    Returns
-    -------
-    dict
-        n; first_only, second_only (samples that only this model has right); difference in accuracy (second − first)
-        with its 95 % interval low, high (normal approximation for paired proportions); p_value (two-sided binomial).
+    Returns n; first_only, second_only (samples that only this one has right); difference in accuracy (second − first)
+    with its 95 % interval low, high (normal approximation for paired proportions); p_value (two-sided binomial).
 
     Examples
     --------
@@ -230,34 +144,22 @@ def mcnemar(labels: np.ndarray, first: np.ndarray, second: np.ndarray) -> dict[s
     from scipy.stats import binomtest
 
     labels, first, second = _checked(labels, first=first, second=second)
-    first_only = int(((first == labels) & (second != labels)).sum())
-    second_only = int(((first != labels) & (second == labels)).sum())
-    n, differing, gain = len(labels), first_only + second_only, second_only - first_only
-    error = 1.96 * np.sqrt(differing - gain**2 / n) / n
-    return {
-        "n": n, "first_only": first_only, "second_only": second_only, "difference": gain / n,
-        "low": gain / n - error, "high": gain / n + error,
-        "p_value": float(binomtest(second_only, differing).pvalue) if differing else 1.0,
-    }
+    right, right_too, n = first == labels, second == labels, len(labels)
+    first_only, second_only = int((right & ~right_too).sum()), int((right_too & ~right).sum())
+    differing, difference = first_only + second_only, (second_only - first_only) / n
+    error = 1.96 * np.sqrt(differing / n - difference**2) / np.sqrt(n)
+    return {"n": n, "first_only": first_only, "second_only": second_only, "difference": difference,
+            "low": difference - error, "high": difference + error,
+            "p_value": float(binomtest(second_only, differing).pvalue) if differing else 1.0}
 
 
 def holm(p_values: Sequence[float]) -> np.ndarray:
-    """p-values corrected for several tests at once (Holm 1979): reject those that stay below the level.
-
-    Parameters
-    ----------
-    p_values : sequence of float, length K
-        0–1, one for each test.
-
-    Returns
-    -------
-    array of float, shape [K]
-        Corrected, in the same order, at most 1.
+    """p-values (0–1) of several tests, corrected for their number (Holm 1979): float [tests], in their order.
 
     Raises
     ------
     ValueError
-        For a number outside 0–1.
+        A number outside 0–1.
 
     Examples
     --------
@@ -265,29 +167,17 @@ def holm(p_values: Sequence[float]) -> np.ndarray:
     array([0.03, 0.06, 0.06])
     """
     p = np.asarray(p_values, float)
-    if p.ndim != 1 or not ((p >= 0) & (p <= 1)).all():
-        raise ValueError(f"p_values: must be a list of numbers from 0 to 1; got {p_values}")
+    if not ((p >= 0) & (p <= 1)).all():
+        raise ValueError(f"p_values: must lie in 0–1; got {p_values}")
     order = np.argsort(p, kind="stable")
-    corrected = np.empty_like(p)
-    corrected[order] = np.minimum(1, np.maximum.accumulate(p[order] * np.arange(len(p), 0, -1)))
-    return corrected
+    corrected = np.maximum.accumulate(p[order] * np.arange(len(p), 0, -1)).clip(max=1)
+    return corrected[np.argsort(order)]
 
 
 def reliability(labels: np.ndarray, probabilities: np.ndarray, *, bins: int = 15) -> pd.DataFrame:
-    """Reliability diagram's numbers: confidence and accuracy in equal-width bins of the highest probability.
+    """A reliability diagram's numbers: a row for each equal-width bin of the highest probability, ascending.
 
-    Parameters
-    ----------
-    labels : array of int, shape [N]
-        Classes, 0–6.
-    probabilities : array of float, shape [N, 7]
-        Each row sums to 1.
-    bins : int
-
-    Returns
-    -------
-    DataFrame
-        A row for each bin, ascending; columns confidence, accuracy (means, NaN in an empty bin) and n.
+    Columns confidence and accuracy (means, 0–1, NaN in an empty bin) and n.
 
     Examples
     --------
@@ -295,23 +185,14 @@ def reliability(labels: np.ndarray, probabilities: np.ndarray, *, bins: int = 15
     """
     labels, probabilities = _checked(labels, probabilities=probabilities)
     confidence, right = probabilities.max(1), probabilities.argmax(1) == labels
-    which = np.clip((confidence * bins).astype(int), 0, bins - 1)
-    table = pd.DataFrame({"confidence": confidence.astype(float), "accuracy": right.astype(float)}).groupby(which)
-    return table.mean().assign(n=table.size()).reindex(range(bins)).fillna({"n": 0}).astype({"n": int})
+    groups = pd.DataFrame({"confidence": confidence, "accuracy": right}, dtype=float).groupby(
+        np.clip((confidence * bins).astype(int), 0, bins - 1)
+    )
+    return groups.mean().assign(n=groups.size()).reindex(range(bins)).fillna({"n": 0}).astype({"n": int})
 
 
 def ece(labels: np.ndarray, probabilities: np.ndarray, *, bins: int = 15) -> float:
-    """Expected calibration error (Guo et al. 2017): the mean gap between confidence and accuracy.
-
-    Parameters
-    ----------
-    labels, probabilities, bins
-        As in `reliability`.
-
-    Returns
-    -------
-    float
-        0–1; 0 is best.
+    """Expected calibration error, 0–1 (Guo et al. 2017): the mean gap between confidence and accuracy.
 
     Examples
     --------
@@ -325,24 +206,9 @@ def ece(labels: np.ndarray, probabilities: np.ndarray, *, bins: int = 15) -> flo
 def summary(labels: np.ndarray, probabilities: np.ndarray) -> dict[str, object]:
     """Everything that a results table shows, as plain numbers ready for JSON.
 
-    Parameters
-    ----------
-    labels : array of int, shape [N]
-        Classes, 0–6.
-    probabilities : array of float, shape [N, 7]
-        Each row sums to 1.
-
-    Returns
-    -------
-    dict
-        n; accuracy, macro_f1 and their 95 % intervals (accuracy_low, …); precision, recall, f1 (weighted by class
-        size); macro_precision; balanced_accuracy; log_loss (nats); ece; majority (accuracy of always predicting the
-        most frequent label); per_class {name: precision, recall, f1, n}.
-
-    Raises
-    ------
-    ValueError
-        For no sample, another number or shape of probabilities, or NaN among them.
+    n; accuracy, macro_f1 and their 95 % intervals (accuracy_low, …); precision, recall, f1 (weighted by class size);
+    macro_precision; balanced_accuracy; log_loss (nats); ece; majority (accuracy of the majority-class baseline);
+    per_class {name: precision, recall, f1, n}. Macro means are over the classes that occur.
 
     Examples
     --------
@@ -350,28 +216,19 @@ def summary(labels: np.ndarray, probabilities: np.ndarray) -> dict[str, object]:
     1.0
     """
     labels, probabilities = _checked(labels, probabilities=probabilities)
-    if probabilities.shape != (len(labels), len(CLASSES)) or not np.isfinite(probabilities).all():
-        raise ValueError(f"probabilities: must be finite, [N, {len(CLASSES)}]; got {list(probabilities.shape)}")
-    predictions = probabilities.argmax(1)
-    table, matrix = per_class(labels, predictions), confusion(labels, predictions)
-    draws = _statistics(_resampled(matrix))
-    weighted, macro = (
-        sklearn.metrics.precision_recall_fscore_support(
-            labels, predictions, labels=np.unique(labels), average=average, zero_division=0
-        )
-        for average in ("weighted", "macro")
-    )
+    if probabilities.shape != (len(labels), K) or not np.isfinite(probabilities).all():
+        raise ValueError(f"probabilities: must be finite, [{len(labels)}, {K}]; got {list(probabilities.shape)}")
+    predictions, shares = probabilities.argmax(1), probabilities / probabilities.sum(1, keepdims=True)
+    table, scores = per_class(labels, predictions), ["precision", "recall", "f1"]
+    present = table[table.n > 0]
+    macro, weighted = (np.average(present[scores], axis=0, weights=weights) for weights in (None, present.n))
     found = {
-        "n": len(labels), "accuracy": sklearn.metrics.accuracy_score(labels, predictions),
-        **dict(zip(("precision", "recall", "f1"), weighted[:3], strict=True)),
-        **dict(zip(("macro_precision", "balanced_accuracy", "macro_f1"), macro[:3], strict=True)),
-        **{
-            f"{name}_{end}": value
-            for name in ("accuracy", "macro_f1")
-            for end, value in zip(("low", "high"), _interval(draws[name]), strict=True)
-        },
-        "log_loss": sklearn.metrics.log_loss(labels, probabilities, labels=range(len(CLASSES))),
+        "accuracy": sklearn.metrics.accuracy_score(labels, predictions), **dict(zip(scores, weighted, strict=True)),
+        **dict(zip(("macro_precision", "balanced_accuracy", "macro_f1"), macro, strict=True)),
+        "log_loss": sklearn.metrics.log_loss(labels, shares, labels=range(K)),
         "ece": ece(labels, probabilities), "majority": table.n.max() / len(labels),
     }
-    numbers = {name: value if name == "n" else float(value) for name, value in found.items()}
-    return {**numbers, "per_class": table.to_dict(orient="index")}
+    for name in ("accuracy", "macro_f1"):
+        found[f"{name}_low"], found[f"{name}_high"] = bootstrap(labels, predictions, name)
+    numbers = {name: float(value) for name, value in found.items()}
+    return {"n": len(labels), **numbers, "per_class": table.to_dict(orient="index")}

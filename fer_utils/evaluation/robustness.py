@@ -1,217 +1,165 @@
-"""What a shipped model does beyond one look at each test face; recorded once, because it takes minutes.
+"""Robustness: accuracy on corrupted images, each corruption in severities 1 to 5.
 
-    python -m fer_utils.evaluation views xception …         twelve views of each face → models/<run>/views.npz
-    python -m fer_utils.evaluation robustness xception …    faces made worse → models/<run>/robustness.json
-    python -m fer_utils.evaluation lime xception …          LIME over 40 faces a class → models/<run>/lime.npz
-
-All name the ONNX file's hash, so that results of a former file are recognized.
+In the manner of ImageNet-C (Hendrycks and Dietterich 2019), with what a webcam does to a face: it is rotated, out of
+focus, noisy, dark, compressed, and partly covered. Everything works on FER2013's own 48 × 48 pixels.
 """
 
 from __future__ import annotations
 
-import functools
-import hashlib
+import dataclasses
 import json
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import cv2
 import numpy as np
+import pandas as pd
 
-from fer_utils import faces, paths
-from fer_utils.evaluation import corruptions, metrics, tta
-from fer_utils.evaluation.runs import Run, write_json
-from fer_utils.explain import study as lime_study
-from fer_utils.models.classifier import Classifier
-from fer_utils.training import publish as shipping
+from fer_utils.evaluation.metrics import summary
+from fer_utils.evaluation.runs import Run, digest, stored_study, write_json
+from fer_utils.models import Classifier
 
 if TYPE_CHECKING:
-    import pandas as pd
-
     from fer_utils.data import Fer2013
 
-__all__ = [
-    "CLEAN", "EXPLAINED", "read_lime", "read_robustness", "read_views", "record_lime", "record_robustness",
-    "record_views", "robustness",
-]
+__all__ = ["CORRUPTIONS", "SEVERITIES", "corrupt", "read_robustness", "record_robustness"]
 
-Judge = Callable[[np.ndarray], np.ndarray]
-CLEAN = "none"
-EXPLAINED = ("Angry", "Disgust", "Surprise")
-VIEWS, ROBUSTNESS, LIME = "views.npz", "robustness.json", "lime.npz"
+SEVERITIES = (1, 2, 3, 4, 5)
+EYES, MOUTH = (0.24, 0.50), (0.62, 0.92)  # top and bottom, as parts of the face's height
+ROBUSTNESS = "robustness.json"
 
 
-def _hash(path: Path) -> str:
-    return hashlib.sha256(path.read_bytes()).hexdigest()
+def _rotate(images: np.ndarray, degrees: int, rng: np.random.Generator) -> list[np.ndarray]:
+    size = images.shape[1:]
+    turns = {sign: cv2.getRotationMatrix2D(((size[0] - 1) / 2,) * 2, float(sign * degrees), 1) for sign in (-1, 1)}
+    pairs = zip(images, rng.choice([-1, 1], len(images)), strict=True)
+    return [cv2.warpAffine(image, turns[sign], size, borderMode=cv2.BORDER_REPLICATE) for image, sign in pairs]
 
 
-def record_views(name: str, fer: Fer2013) -> Path:
-    """Judge PrivateTest in twelve views (`tta.predict`) with `models/<name>.onnx`; returns the file.
-
-    PublicTest is left out: it chose the views (`tta`), and would flatter them.
-    """
-    run = Run(name)
-    with Classifier(name) as classifier:
-        private = fer.split("PrivateTest")
-        both = (shipping.faces_for(classifier.metadata, private, other=other) for other in (False, True))
-        found = tta.predict([classifier.predict_faces], *both)
-        with paths.atomic(run.folder / VIEWS) as temporary:
-            np.savez_compressed(temporary, private=found, model=np.array(_hash(classifier.path)))
-    return run.folder / VIEWS
+def _blur(images: np.ndarray, sigma: float, _: np.random.Generator) -> list[np.ndarray]:
+    return [cv2.GaussianBlur(image, (0, 0), sigma) for image in images]
 
 
-def read_views(name: str) -> dict[str, np.ndarray]:
-    """`private`, float32 [N, 7] in row order, and `model`, the ONNX file's SHA-256.
-
-    Raises FileNotFoundError when nothing is recorded.
-    """
-    with np.load(_there(name, VIEWS, "views"), allow_pickle=False) as file:
-        return {key: file[key] for key in file.files}
+def _add_noise(images: np.ndarray, sigma: float, rng: np.random.Generator) -> np.ndarray:
+    return np.rint(np.clip(images + rng.normal(0, sigma, images.shape).astype(np.float32), 0, 255))
 
 
-def robustness(judge: Judge, images: np.ndarray, labels: np.ndarray, *, seed: int = 2013) -> list[dict[str, object]]:
-    """Accuracy on faces as they are (change `CLEAN`, strength 0) and after every change of `corruptions`.
+def _darken(images: np.ndarray, factor: float, rng: np.random.Generator) -> np.ndarray:
+    return _add_noise(images * np.float32(factor), 2, rng)  # a sensor's noise does not shrink with the light
+
+
+def _compress(images: np.ndarray, quality: int, _: np.random.Generator) -> list[np.ndarray]:
+    files = (cv2.imencode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, quality])[1] for image in images)
+    return [cv2.imdecode(file, cv2.IMREAD_GRAYSCALE) for file in files]
+
+
+def _cover(images: np.ndarray, part: float, rng: np.random.Generator, *, rows: tuple[float, float]) -> np.ndarray:
+    """A gray bar over these rows, grown from a random side."""
+    out, side = images.copy(), images.shape[1]
+    top, bottom, width = round(rows[0] * side), round(rows[1] * side), round(part * side)
+    for image, from_left in zip(out, rng.random(len(out)) < 0.5, strict=True):
+        image[top:bottom, slice(0, width) if from_left else slice(side - width, side)] = 128
+    return out
+
+
+# Function, its value for each severity, and what the value means. Sigmas are px of 48 and gray levels.
+CORRUPTIONS = {
+    "rotation": (_rotate, (8, 16, 24, 32, 45), "{}°"),
+    "blur": (_blur, (0.6, 1.0, 1.5, 2.0, 3.0), "σ {} px"),
+    "noise": (_add_noise, (8, 16, 26, 38, 54), "σ {}"),
+    "low light": (_darken, (0.6, 0.4, 0.25, 0.15, 0.08), "{:.0%}"),
+    "JPEG": (_compress, (40, 25, 15, 10, 6), "quality {}"),
+    "eyes covered": (partial(_cover, rows=EYES), (0.2, 0.4, 0.6, 0.8, 1.0), "{:.0%}"),
+    "mouth covered": (partial(_cover, rows=MOUTH), (0.2, 0.4, 0.6, 0.8, 1.0), "{:.0%}"),
+}
+
+
+def corrupt(images: np.ndarray, corruption: str, severity: int, *, seed: int = 2013) -> np.ndarray:
+    """Corrupted copies of faces, uint8 [N, S, S].
 
     Parameters
     ----------
-    judge : uint8 [N, 48, 48] → probabilities [N, 7]. images, labels : uint8 [N, 48, 48], int [N].
-    seed : of the changes; every model sees the same pictures.
+    images : uint8 [N, S, S], gray.
+    corruption : one of CORRUPTIONS.
+    severity : 1 (hardly visible) to 5 (hard for people too).
+    seed : of noise, directions and sides; the same for every severity.
 
-    Returns
-    -------
-    A row each: change, strength, setting (`corruptions.describe`), n, accuracy and macro_f1 with `_low` and `_high`,
-    and answers, the class of every face as a digit, in the faces' order.
+    Examples
+    --------
+    >>> corrupt(np.zeros((3, 48, 48), np.uint8), "blur", 2).shape
+    (3, 48, 48)
     """
-    kinds = [(CLEAN, 0), *((name, strength) for name in corruptions.NAMES for strength in corruptions.STRENGTHS)]
+    if corruption not in CORRUPTIONS:
+        raise ValueError(f"corruption: must be one of {', '.join(CORRUPTIONS)}; got {corruption!r}")
+    if severity not in SEVERITIES:
+        raise ValueError(f"severity: must be one of {SEVERITIES}; got {severity!r}")
+    if images.ndim != 3 or images.shape[1] != images.shape[2] or images.dtype != np.uint8:
+        raise ValueError(f"images: must be uint8 [N, S, S]; got {images.dtype} {list(images.shape)}")
+    change, values, _ = CORRUPTIONS[corruption]
+    return np.asarray(change(images, values[severity - 1], np.random.default_rng(seed)), np.uint8).reshape(images.shape)
+
+
+def _scores(predict: Callable, images: np.ndarray, labels: np.ndarray, seed: int) -> pd.DataFrame:
+    """What `record_robustness` stores; `predict`: uint8 [N, 48, 48] → probabilities [N, 7]."""
+    kept = ["n", *(f"{score}{end}" for score in ("accuracy", "macro_f1") for end in ("", "_low", "_high"))]
+    kinds = [("none", 0, "original")]
+    kinds += [(name, severity, form.format(values[severity - 1]))
+              for name, (_, values, form) in CORRUPTIONS.items() for severity in SEVERITIES]
     rows = []
-    for name, strength in kinds:
-        faces = corruptions.apply(images, name, strength, seed=seed) if strength else images
-        setting = corruptions.describe(name, strength) if strength else "as it is"
-        told = judge(faces)
-        scores = metrics.summary(labels, told)
-        kept = ("n", "accuracy", "accuracy_low", "accuracy_high", "macro_f1", "macro_f1_low", "macro_f1_high")
-        answers = {"answers": _digits(told.argmax(1))}
-        rows.append(
-            {"change": name, "strength": strength, "setting": setting} | {key: scores[key] for key in kept} | answers
-        )
-    return rows
+    for name, severity, setting in kinds:
+        probabilities = predict(corrupt(images, name, severity, seed=seed) if severity else images)
+        found = summary(labels, probabilities)
+        rows.append({"corruption": name, "severity": severity, "setting": setting, **{key: found[key] for key in kept},
+                     "predictions": probabilities.argmax(1)})
+    return pd.DataFrame(rows)
 
 
-def _digits(classes: np.ndarray) -> str:
-    return "".join(map(str, classes))
+def record_robustness(name: str, fer: Fer2013, *, count: int | None = None, seed: int = 2013) -> Path:
+    """Store a shipped model's scores on PrivateTest, as it is and corrupted, in `models/runs/<run>/robustness.json`.
 
+    A model of aligned faces has them found and aligned in the corrupted images, as in use. `count`: so many images,
+    randomly sampled by `seed`, which also decides the corruptions: every model sees the same; default all.
 
-def _classes(digits: str) -> np.ndarray:
-    return np.frombuffer(digits.encode("ascii"), np.uint8).astype(np.int64) - ord("0")
-
-
-def record_robustness(name: str, fer: Fer2013, *, rows: int | None = None, seed: int = 2013) -> Path:
-    """`robustness` of `models/<name>.onnx` on PrivateTest, or on `rows` of its rows drawn by `seed`; returns the file.
-
-    A model of aligned faces has them found and aligned in the changed pictures, as it would in life.
+    Examples
+    --------
+    >>> record_robustness("xception", data.load(), count=600)
     """
-    run, private = Run(name), fer.split("PrivateTest")
-    chosen = np.arange(len(private.labels))
-    if rows is not None and not 1 <= rows <= len(chosen):
-        raise ValueError(f"rows: must lie in 1 … {len(chosen)}; got {rows}")
-    chosen = np.sort(np.random.default_rng(seed).permutation(chosen)[:rows])
-    with Classifier(name) as classifier:
-        judge, digest = classifier.predict_faces, _hash(classifier.path)
-        if classifier.metadata.get("alignment") == shipping.ALIGNED:
-            judge = _aligning(judge)
-        found = robustness(judge, private.images[chosen], private.labels[chosen], seed=seed)
-    facts = {"model": digest, "seed": seed, "labels": _digits(private.labels[chosen])}
-    write_json(run.folder / ROBUSTNESS, facts | {"results": found})
-    return run.folder / ROBUSTNESS
+    path, private = Run(name).folder / ROBUSTNESS, fer.split("PrivateTest")
+    if count is not None and not 1 <= count <= len(private):
+        raise ValueError(f"count: must lie in 1–{len(private)}; got {count}")
+    chosen = private.take(np.sort(np.random.default_rng(seed).permutation(len(private))[:count]))
+    with Classifier(name) as model:
+        def predict(images: np.ndarray) -> np.ndarray:
+            return model.predict_faces(model.images_of(dataclasses.replace(chosen, images=images)))
 
-
-def _aligning(judge: Judge) -> Judge:
-    return lambda images: judge(faces.align_all(images, faces.fer_landmarks(images))[0])
-
-
-def read_robustness(name: str) -> pd.DataFrame:
-    """The recorded rows of `robustness`, answers as int [n], with the ONNX file's SHA-256 in `.attrs["model"]` and the
-    faces' labels, int [n], in `.attrs["labels"]`.
-
-    Raises FileNotFoundError when nothing is recorded.
-    """
-    import pandas as pd
-
-    content = json.loads(_there(name, ROBUSTNESS, "robustness").read_text(encoding="utf-8"))
-    table = pd.DataFrame(content["results"])
-    table["answers"] = table["answers"].map(_classes)
-    # A list, since pandas compares attributes when it joins tables.
-    table.attrs |= {"model": content["model"], "labels": _classes(content["labels"]).tolist()}
-    return table
-
-
-def record_lime(name: str, fer: Fer2013, *, each: int = 40, samples: int = 400, verbose: bool = False) -> Path:
-    """`lime_study.study` of `models/<name>.onnx` on `each` PrivateTest faces of the classes `EXPLAINED`; the file.
-
-    The faces are chosen without the model's help, so that every model is asked about the same ones.
-    """
-    run, private = Run(name), fer.split("PrivateTest")
-    found = faces.load_landmarks(private)
-    rows = lime_study.choose_faces(private, found, classes=EXPLAINED, each=each)
-
-    def say(done: int, of: int) -> None:
-        if verbose and done % 10 == 0:
-            print(f"  {name}: {done}/{of} faces explained", flush=True)
-
-    with Classifier(name) as classifier:
-        aligned = classifier.metadata.get("alignment") == shipping.ALIGNED
-        result = lime_study.study(
-            classifier.predict, private, rows, found, aligned=aligned, samples=samples, progress=say
-        )
-        with paths.atomic(run.folder / LIME) as temporary:
-            np.savez_compressed(temporary, **vars(result), samples=samples, model=np.array(_hash(classifier.path)))
-    return run.folder / LIME
-
-
-def read_lime(name: str) -> tuple[lime_study.Study, dict[str, str]]:
-    """The recorded study, and its facts: `samples` a map rests on, `model`, the ONNX file's SHA-256.
-
-    Raises FileNotFoundError when nothing is recorded.
-    """
-    with np.load(_there(name, LIME, "lime"), allow_pickle=False) as file:
-        content = {key: file[key] for key in file.files}
-    facts = {key: str(content.pop(key)) for key in ("samples", "model")}
-    return lime_study.Study(**content), facts
-
-
-def _there(name: str, file: str, command: str) -> Path:
-    path = Run(name).folder / file
-    if not path.is_file():
-        raise FileNotFoundError(
-            f"name: nothing recorded for {name!r}; run python -m fer_utils.evaluation {command} {name}"
-        )
+        table = _scores(predict, chosen.images, chosen.labels, seed)
+        facts = {"model": digest(model.path), "seed": seed, "labels": _digits(chosen.labels)}
+    results = table.assign(predictions=[_digits(row) for row in table.predictions]).to_dict(orient="records")
+    write_json(path, facts | {"results": results})
     return path
 
 
-def main(arguments: list[str] | None = None) -> None:
-    """Command line; see the top of this file."""
-    import argparse
+def read_robustness(name: str) -> pd.DataFrame:
+    """What `record_robustness` stored: a row for the images as they are, and for every corruption and severity.
 
-    from fer_utils import data
+    Columns: corruption ("none" in the first row), severity (0 there), setting (what the severity means), n, accuracy
+    and macro_f1 with their 95 % intervals (_low, _high), predictions (int [n]). `attrs` has the labels (list of int)
+    and model, the ONNX file's SHA-256.
 
-    parser = argparse.ArgumentParser(
-        prog="python -m fer_utils.evaluation", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("what", choices=("views", "robustness", "lime"))
-    parser.add_argument("runs", nargs="+", metavar="RUN", help="a shipped model with a recorded run")
-    parser.add_argument("--rows", type=int, help="robustness: so many PrivateTest rows (default: all)")
-    options = parser.parse_args(arguments)
-    fer = data.load()
-    print(data.describe(fer), flush=True)
-    record = {
-        "views": record_views,
-        "robustness": functools.partial(record_robustness, rows=options.rows),
-        "lime": functools.partial(record_lime, verbose=True),
-    }[options.what]
-    for run in options.runs:
-        print(record(run, fer), flush=True)
-    print(shipping.update_manifest())
+    Examples
+    --------
+    >>> read_robustness("xception").groupby("corruption").accuracy.min()
+    """
+    stored = json.loads(stored_study(name, ROBUSTNESS, "evaluation robustness").read_text(encoding="utf-8"))
+    table = pd.DataFrame(stored["results"])
+    table["predictions"] = [np.array([*map(int, digits)]) for digits in table["predictions"]]
+    # A list, since pandas compares attributes when it joins tables.
+    table.attrs |= {"model": stored["model"], "labels": [*map(int, stored["labels"])]}
+    return table
 
 
-if __name__ == "__main__":
-    main()
+def _digits(classes: np.ndarray) -> str:
+    """Classes as a text of digits: JSON would give each a line."""
+    return "".join(map(str, classes))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 import json
 from collections.abc import Mapping
 from functools import cached_property
@@ -11,16 +12,15 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from fer_utils import paths
+from fer_utils import models, paths
 from fer_utils.evaluation.calibration import Calibration
 from fer_utils.evaluation.metrics import softmax, summary
-from fer_utils.models import _build as build
 
 __all__ = ["Run", "list_runs", "write_run"]
 
 
-def _runs_dir() -> Path:
-    return paths.models_dir() / "runs"
+def _runs_dir(folder: Path | None = None) -> Path:
+    return folder or paths.models_dir() / "runs"
 
 
 def write_json(path: Path, content: object) -> None:
@@ -29,82 +29,64 @@ def write_json(path: Path, content: object) -> None:
         temporary.write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
+def digest(path: Path) -> str:
+    """A file's SHA-256: a study names the ONNX file that it is about."""
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def stored_study(name: str, file: str, command: str) -> Path:
+    """Where a run's study is stored; FileNotFoundError says how to record it."""
+    path = Run(name).folder / file
+    if not path.is_file():
+        raise FileNotFoundError(f"name: {name!r} has no {file}; record it with python -m fer_utils.{command} {name}")
+    return path
+
+
 def write_run(
-    name: str,
-    *,
-    config: Mapping[str, object],
-    history: pd.DataFrame,
-    logits: Mapping[str, np.ndarray],
-    labels: Mapping[str, np.ndarray],
-    outcome: Mapping[str, object],
-    calibration: Calibration,
+    name: str, *, config: Mapping[str, object], history: pd.DataFrame, logits: Mapping[str, np.ndarray],
+    labels: Mapping[str, np.ndarray], outcome: Mapping[str, object], calibration: Calibration,
     folder: Path | None = None,
 ) -> Run:
-    """Write a finished run: config.json, history.csv, predictions.npz and metrics.json.
+    """Write a finished run and return it: config.json, history.csv, predictions.npz, metrics.json.
 
     Parameters
     ----------
-    name : str
-        The run's folder.
-    config : mapping
-        What decides the run (the fields of TrainConfig).
-    history : DataFrame
-        A row for each epoch.
-    logits : mapping of str to array of float, shape [N, 7]
-        The uncalibrated ones of "public" and "private", in sample order.
-    labels : mapping of str to array of int, shape [N]
-        Classes, 0–6, of the same.
-    outcome : mapping
-        What came of the run: initial weights, versions, minutes, …
-    calibration : Calibration
-        Is applied to the logits, and stored beside the outcome.
-    folder : Path, optional
-        Where the run's folder goes; default `models/runs`.
-
-    Returns
-    -------
-    Run
+    name : the run's folder.
+    config, outcome : what decides the run (the fields of TrainConfig), and what came of it (versions, minutes, …).
+    history : a row for each epoch.
+    logits : "public" and "private" → float [N, 7], not calibrated yet, in sample order.
+    labels : "public" and "private" → int [N], classes 0–6.
+    calibration : is applied to the logits, and stored with the outcome.
+    folder : where the run's folder goes; default `models/runs`.
 
     Examples
     --------
-    >>> calibration = Calibration.fit(labels["public"], logits["public"])
-    >>> run = write_run("xception", config=vars(config), history=history, logits=logits, labels=labels,
-    ...                 outcome={"training_minutes": 90.0}, calibration=calibration)
+    >>> write_run("xception", config=vars(config), history=history, logits=logits, labels=labels,
+    ...           outcome={"minutes": 90.0}, calibration=Calibration.fit(labels["public"], logits["public"]))
     """
-    place = (folder or _runs_dir()) / name
-    predictions = {split: softmax(calibration(values)).astype(np.float32) for split, values in logits.items()}
-    named = {f"{split}_labels": np.asarray(values, np.int8) for split, values in labels.items()}
-    stored = {"config": dict(config), "outcome": {**outcome, "calibration": dataclasses.asdict(calibration)}}
-    write_json(place / "config.json", stored)
+    place = _runs_dir(folder) / name
+    probabilities = {split: softmax(calibration(values)).astype(np.float32) for split, values in logits.items()}
+    truth = {f"{split}_labels": np.asarray(values, np.int8) for split, values in labels.items()}
+    outcome = {**outcome, "calibration": dataclasses.asdict(calibration)}
+    write_json(place / "config.json", {"config": dict(config), "outcome": outcome})
     with paths.atomic(place / "history.csv") as temporary:
         history.to_csv(temporary, index=False)
     with paths.atomic(place / "predictions.npz") as temporary:
-        np.savez_compressed(temporary, **predictions, **named)
+        np.savez_compressed(temporary, **probabilities, **truth)
     # The last file: a run is finished when it is there.
-    write_json(place / "metrics.json", {split: summary(labels[split], values) for split, values in predictions.items()})
+    write_json(place / "metrics.json", {split: summary(labels[split], p) for split, p in probabilities.items()})
     return Run(name, folder=folder)
 
 
 def list_runs(folder: Path | None = None) -> list[str]:
-    """Names of the finished runs.
-
-    Parameters
-    ----------
-    folder : Path, optional
-        Where the runs' folders are; default `models/runs`.
-
-    Returns
-    -------
-    list of str
-        In alphabetical order.
+    """Names of the finished runs in a folder (default `models/runs`), in alphabetical order.
 
     Examples
     --------
     >>> "xception" in list_runs()
     True
     """
-    places = [folder] if folder else [_runs_dir(), paths.models_dir()]
-    return sorted({path.parent.name for place in places for path in place.glob("*/metrics.json")})
+    return sorted(path.parent.name for path in _runs_dir(folder).glob("*/metrics.json"))
 
 
 class Run:
@@ -112,73 +94,44 @@ class Run:
 
     Parameters
     ----------
-    name : str
-        One of `list_runs()`.
-    folder : Path, optional
-        Where the run's folder is; default `models/runs`.
+    name : one of `list_runs()`.
+    folder : where the run's folder is; default `models/runs`.
 
     Attributes
     ----------
-    name, folder, backbone, title : str, Path, str, str
-        `title` is what tables call it.
-    aligned : bool
-        Whether it was trained on aligned faces.
-    config, outcome : dict
-        What decided the run, and what came of it.
-    metrics : dict
-        {"public": `summary`, "private": `summary`}.
-    history : DataFrame
-        A row for each epoch.
-    predictions, uncalibrated : dict of array
-        float [N, 7], the probabilities of "public" and "private" in sample order, after and before calibration;
-        `predictions` also has the classes "public_labels" and "private_labels", int8 [N].
+    name, folder, backbone, title : `title` is what tables call the run.
+    config, outcome : dict, what decided the run and what came of it.
+    aligned : bool, whether it was trained on aligned faces.
+    metrics : {"public": `summary`, "private": `summary`}.
+    history : DataFrame, a row for each epoch.
+    predictions : probabilities float32 [N, 7] "public" and "private" in sample order, and the classes
+        "public_labels" and "private_labels", int8 [N].
+    uncalibrated : float64 [N, 7] "public" and "private", the probabilities before calibration.
+    parts, whole_history : the stored runs that this one was fine-tuned from, earliest first, and itself; their
+        histories in one table, epochs counted through.
 
     Raises
     ------
     FileNotFoundError
-        When there is no such finished run (it names those there are).
+        There is no such finished run (it names those there are).
 
     Examples
     --------
-    >>> run = Run("xception")
-    >>> run.metrics["private"]["accuracy"], run.predictions["private"].shape
+    >>> Run("xception").predictions["private"].shape
+    (3589, 7)
     """
 
     def __init__(self, name: str, *, folder: Path | None = None) -> None:
-        self.name, self.folder = name, (folder or _runs_dir()) / name
-        if not folder and not self.folder.is_dir():
-            self.folder = paths.models_dir() / name
+        self.name, self.folder = name, _runs_dir(folder) / name
         if not (self.folder / "metrics.json").is_file():
             known = ", ".join(list_runs(folder)) or "none"
-            raise FileNotFoundError(f"name: no finished run {name!r} in {folder or _runs_dir()}; there are: {known}")
+            raise FileNotFoundError(f"name: no finished run {name!r} in {_runs_dir(folder)}; there are: {known}")
+        stored = self._json("config.json")
+        self.config, self.outcome = stored["config"], stored["outcome"]
+        self.backbone, self.aligned, self.title = self.config["backbone"], self.config["aligned"], models.title(name)
 
     def _json(self, name: str) -> dict:
         return json.loads((self.folder / name).read_text(encoding="utf-8"))
-
-    @cached_property
-    def _stored(self) -> dict:
-        found = self._json("config.json")
-        return found if "config" in found else {"config": found, "outcome": found}
-
-    @property
-    def config(self) -> dict:
-        return self._stored["config"]
-
-    @property
-    def outcome(self) -> dict:
-        return self._stored["outcome"]
-
-    @property
-    def backbone(self) -> str:
-        return self.config.get("backbone") or build.base_name(self.name)
-
-    @property
-    def aligned(self) -> bool:
-        return bool(self.config.get("aligned"))
-
-    @property
-    def title(self) -> str:
-        return build.title(self.name)
 
     @cached_property
     def metrics(self) -> dict:
@@ -191,7 +144,7 @@ class Run:
     @cached_property
     def predictions(self) -> dict[str, np.ndarray]:
         with np.load(self.folder / "predictions.npz", allow_pickle=False) as file:
-            return {name: file[name] for name in file.files}
+            return dict(file)
 
     @cached_property
     def uncalibrated(self) -> dict[str, np.ndarray]:
@@ -201,13 +154,11 @@ class Run:
 
     @property
     def parts(self) -> list[Run]:
-        """The stored runs that this one was fine-tuned from, earliest first, and itself."""
         start = self.config.get("start")
-        earlier = Run(start, folder=self.folder.parent).parts if start in list_runs(self.folder.parent) else []
-        return [*earlier, self]
+        known = start in list_runs(self.folder.parent)
+        return [*(Run(start, folder=self.folder.parent).parts if known else []), self]
 
     @property
     def whole_history(self) -> pd.DataFrame:
-        """`history` of all `parts` in one table, their epochs counted through."""
         whole = pd.concat([part.history for part in self.parts], ignore_index=True)
-        return whole.assign(epoch=range(1, len(whole) + 1))
+        return whole.assign(epoch=whole.index + 1)

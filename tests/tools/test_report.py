@@ -8,6 +8,7 @@ import shutil
 import numpy as np
 import pytest
 
+from fer_utils import models
 from fer_utils.evaluation import metrics
 from tools import report
 
@@ -20,7 +21,7 @@ Xception reaches <!-- value xception private.accuracy .1% -->99.9 %<!-- end --> 
 """
 
 
-def record(folder, run: str, *, right: float, n: int = 300, seed: int = 0) -> dict:
+def record(folder, run: str, *, right: float, n: int = 300, seed: int = 0, **config) -> dict:
     """Write a run's metrics.json whose predictions are right for about a share of `right` rows."""
     rng = np.random.default_rng(seed)
     labels = rng.choice(7, n, p=[0.14, 0.02, 0.14, 0.25, 0.17, 0.11, 0.17])
@@ -29,7 +30,9 @@ def record(folder, run: str, *, right: float, n: int = 300, seed: int = 0) -> di
     content = {"private": scores, "public": scores}
     (folder / "runs" / run).mkdir(parents=True)
     (folder / "runs" / run / "metrics.json").write_text(json.dumps(content))
-    stored = {"config": {"aligned": False}, "outcome": {"parameters": 20_876_000, "m_macs": 838.2}}
+    backbone = next(name for name in models.BACKBONES if run.startswith(name))
+    config = {"backbone": backbone, "aligned": "aligned" in run} | config
+    stored = {"config": config, "outcome": {"parameters": 20_876_000, "m_macs": 838.2}}
     (folder / "runs" / run / "config.json").write_text(json.dumps(stored))
     return content
 
@@ -50,22 +53,24 @@ def document(tmp_path):
 def test_the_table_holds_the_recorded_numbers_best_first(models_folder):
     record(models_folder, "mobilenet_v3_large", right=0.5)
     best = record(models_folder, "xception_aligned", right=0.8)["private"]
-    for experiment in ("xception_focal", "mobilenet_v3_large_votes", "mobilenet_v3_large_aligned"):
-        record(models_folder, experiment, right=0.9)
+    record(models_folder, "xception", right=0.4)
+    record(models_folder, "xception_focal", right=0.9, loss="focal")
+    for experiment in ("mobilenet_v3_large_votes", "mobilenet_v3_large_aligned"):
+        record(models_folder, experiment, right=0.9, vote_weight=0.5)
     rows = report.results_table().splitlines()
     assert rows[2].startswith("| Xception, aligned faces | **")
     low, high = 100 * best["accuracy_low"], 100 * best["accuracy_high"]
     assert f"**{100 * best['accuracy']:.1f} %** ({low:.1f}–{high:.1f}) | {best['macro_f1']:.3f} |" in rows[2]
     assert rows[2].endswith("| 20.9 M | 838 | – |")
-    assert rows[3].startswith("| MobileNetV3-Large |") and rows[4].startswith("| always “Happy” |")
-    assert "all 300 rows" in rows[6] and len(rows) == 7
+    assert [row.split(" | ")[0] for row in rows[3:6]] == ["| MobileNetV3-Large", "| Xception", "| always “Happy”"]
+    assert "all 300 rows" in rows[7] and len(rows) == 8
 
 
 def predicted(folder, run: str, told: np.ndarray, labels: np.ndarray, views: np.ndarray | None = None) -> None:
     labels = labels.astype(np.int8)
     np.savez(folder / "runs" / run / "predictions.npz", private=told, private_labels=labels, public=told, public_labels=labels)
     if views is not None:
-        np.savez(folder / "runs" / run / "views.npz", private=views, model="")
+        np.savez(folder / "runs" / run / "tta.npz", private=views, model="")
 
 
 def test_the_weighted_mean_of_all_stands_above_them_and_says_when_it_takes_more_views(models_folder):

@@ -1,0 +1,146 @@
+"""Tables of models that were tested on the same images: paired differences, class by class, imbalance methods."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Mapping
+
+import numpy as np
+import pandas as pd
+
+from fer_utils.data import CLASSES
+from fer_utils.evaluation import metrics
+from fer_utils.evaluation.runs import Run, list_runs
+
+__all__ = ["RARE", "alignment_pairs", "class_changes", "imbalance_methods", "paired_tests", "robustness_changes",
+           "scores", "variants"]
+
+RARE = ("Disgust", "Fear")  # the rarest class, and the one that is missed most
+SCORES = {"accuracy": "accuracy", "macro-F1": "macro_f1", "balanced accuracy": "balanced_accuracy"}
+METHODS = {"under": "undersampling", "over": "oversampling", "hybrid": "hybrid sampling",
+           "class_weights": "class weights", "focal": "focal loss", "class_balanced": "class-balanced loss",
+           "logit_adjustment": "logit adjustment"}
+
+
+def variants(run: Run, *fields: str) -> list[Run]:
+    """The run, and the stored runs whose config differs from its in nothing but `fields`.
+
+    Names may always differ, and precision, which is what the machine multiplies fastest.
+
+    Examples
+    --------
+    >>> [other.config["seed"] for other in variants(Run("xception"), "seed")]
+    """
+    def decisive(other: Run) -> dict:
+        return {key: value for key, value in other.config.items() if key not in ("run", "precision", *fields)}
+
+    others = (Run(name, folder=run.folder.parent) for name in list_runs(run.folder.parent) if name != run.name)
+    return [run, *(other for other in others if decisive(other) == decisive(run))]
+
+
+def alignment_pairs() -> list[tuple[Run, Run]]:
+    """Stored runs on unaligned and on aligned faces that differ in nothing else.
+
+    Examples
+    --------
+    >>> [(before.name, after.name) for before, after in alignment_pairs()]
+    """
+    aligned = [run for run in map(Run, list_runs()) if run.aligned]
+    return [(other, run) for run in aligned for other in variants(run, "aligned")[1:] if not other.aligned]
+
+
+def imbalance_methods(baseline: Run) -> dict[str, Run]:
+    """Stored runs that differ from a baseline in resampling or loss only, by the method's title, the baseline first.
+
+    Examples
+    --------
+    >>> scores(imbalance_methods(Run("mobilenet_v3_large_plain")))
+    """
+    found = {}
+    for run in variants(baseline, "sampling", "sampling_target", "loss")[1:]:
+        changed = [run.config[key] for key in ("sampling", "loss") if run.config[key] != baseline.config[key]]
+        target = run.config.get("sampling_target")
+        title = ", ".join([*(METHODS[word] for word in changed), *([f"{target:,} a class"] if target else [])])
+        found[title] = [list(METHODS).index(word) for word in changed], run
+    return {"baseline": baseline, **{title: found[title][1] for title in sorted(found, key=lambda key: found[key][0])}}
+
+
+def paired_tests(pairs: Mapping[Hashable, tuple[np.ndarray, np.ndarray, np.ndarray]]) -> pd.DataFrame:
+    """Accuracy of pairs of models on the same images, with McNemar's tests corrected for their number.
+
+    `pairs`: title → labels, predictions before, predictions after, int [N] each; a pair without a sample is left out.
+    Returns a row for each pair: n, before, after, difference (after − before) with its 95 % interval low and high,
+    p_value, and p_holm, corrected by `holm` over this table.
+
+    Examples
+    --------
+    >>> paired_tests({"all images": (labels, before, after)}).p_holm
+    """
+    rows = {}
+    for title, (labels, before, after) in pairs.items():
+        if len(labels):
+            accuracy = {"before": np.mean(before == labels), "after": np.mean(after == labels)}
+            rows[title] = accuracy | metrics.mcnemar(labels, before, after)
+    columns = ["n", "before", "after", "difference", "low", "high", "p_value"]
+    table = pd.DataFrame.from_dict(rows, orient="index").reindex(columns=columns)
+    return table.assign(p_holm=metrics.holm(table["p_value"]))
+
+
+def class_changes(labels: np.ndarray, before: np.ndarray, after: np.ndarray, *, score: str = "f1") -> pd.DataFrame:
+    """A score (f1, precision or recall) of each class before and after, and its change with the paired 95 % interval.
+
+    `labels`, `before` and `after` are int [N]. Returns a row for each of CLASSES: n, before, after, change, low, high.
+
+    Examples
+    --------
+    >>> class_changes(labels, before, after, score="recall").change["Disgust"]
+    """
+    change = metrics.paired_bootstrap_difference(labels, before, after, f"class_{score}")
+    first, second = (metrics.per_class(labels, predictions) for predictions in (before, after))
+    table = pd.DataFrame({"n": first.n, "before": first[score], "after": second[score]})
+    return table.join(pd.DataFrame(change.T, table.index, ["change", "low", "high"]))
+
+
+def scores(runs: Mapping[str, Run], *, calibrated: bool = True) -> pd.DataFrame:
+    """Scores of runs on PrivateTest (accuracy, macro-F1, balanced accuracy, recall of `RARE`), against the first run.
+
+    Calibration gives each class the weight that it has on PublicTest, and so takes back a part of what rebalancing
+    had done: `calibrated=False` scores the probabilities before it. Returns a row for each run and score: method,
+    score, value, low, high; and difference to the first run, difference_low, difference_high (paired). Intervals: 95 %.
+
+    Examples
+    --------
+    >>> scores({"baseline": baseline, "focal loss": focal}).pivot(index="method", columns="score", values="value")
+    """
+    wanted = {score: (name, ...) for score, name in SCORES.items()}
+    wanted |= {f"recall of {name}": ("class_recall", CLASSES.index(name)) for name in RARE}
+    rows, first = [], next(iter(runs.values()))
+    labels, baseline = first.predictions["private_labels"], None
+    for title, run in runs.items():
+        predictions = (run.predictions if calibrated else run.uncalibrated)["private"].argmax(1)
+        baseline = predictions if baseline is None else baseline
+        for score, (name, place) in wanted.items():
+            value = metrics._statistic(metrics.confusion(labels, predictions), name)[place]
+            interval = metrics.bootstrap(labels, predictions, name)[:, place]
+            difference = metrics.paired_bootstrap_difference(labels, baseline, predictions, name)[:, place]
+            rows.append([title, score, *map(float, (value, *interval, *difference))])
+    columns = ["method", "score", "value", "low", "high", "difference", "difference_low", "difference_high"]
+    return pd.DataFrame(rows, columns=columns)
+
+
+def robustness_changes(before: pd.DataFrame, after: pd.DataFrame) -> pd.DataFrame:
+    """Two models on the same corrupted images (`read_robustness`): corruption, severity, setting, and `paired_tests`.
+
+    Raises
+    ------
+    ValueError
+        They were not tested on the same images.
+
+    Examples
+    --------
+    >>> robustness_changes(read_robustness("xception"), read_robustness("xception_aligned")).difference
+    """
+    keys, labels = ["corruption", "severity", "setting"], np.asarray(before.attrs["labels"])
+    if not before[keys].equals(after[keys]) or not np.array_equal(labels, after.attrs["labels"]):
+        raise ValueError("after: must be recorded on the same corrupted images as before; got others")
+    both = zip(before["predictions"], after["predictions"], strict=True)
+    return before[keys].join(paired_tests({row: (labels, *pair) for row, pair in enumerate(both)}))
