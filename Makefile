@@ -26,7 +26,7 @@ BENCH := .venv-bench
 
 export PYTHONUNBUFFERED := 1
 
-.PHONY: help run test render demo lab bench lint report clean
+.PHONY: help run test render demo lab weights bench lint report clean
 
 help: ## this list
 	@grep -hE '^[a-z]+:.*## ' Makefile | sed -E 's/:.*## /\t/' | expand -t 12
@@ -66,6 +66,9 @@ demo: $(READY) ## the real-time demo: the webcam, or the embedded clip where the
 
 lab: $(READY) ## open the notebooks in JupyterLab
 	@$(PY) -m jupyterlab notebooks
+
+weights: $(READY) ## initial weights for a machine without internet access, into weights/ or FER_WEIGHTS
+	@$(PY) -m tools.initial_weights $(WEIGHTS_ARGS)
 
 # What fails to install does not stop the run: the table says who did not start, and the next run tries again.
 $(BENCH)/.ready: tools/bench/requirements.txt tools/bench/environment.py | $(READY)

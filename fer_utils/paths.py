@@ -4,7 +4,7 @@
 | ----------------- | --------------------------------------------------------- | ---------------------- |
 | `FER_DATA`        | FER2013: a file or folder, or the word `sample`           | `data/`, Kaggle, sample |
 | `FER_PLUS`        | FER+ votes (`fer2013new.csv`)                              | looked for beside the data |
-| `FER_WEIGHTS`     | pretrained weights: a file or a folder of `.weights.h5`    | downloaded by Keras    |
+| `FER_WEIGHTS`     | initial weights: a file or a folder of `.weights.h5`       | `weights/`, Keras' own |
 | `FER_CACHE`       | parsed data, the drawn clip                                | `~/.cache/fer_utils`   |
 | `FER_FIGURE`      | where notebooks save figures                               | `figure/`              |
 | `FER_CHECKPOINTS` | resumable training state                                   | `checkpoints/`         |
@@ -25,6 +25,7 @@ __all__ = [
     "MODELS",
     "NOTEBOOKS",
     "ROOT",
+    "WEIGHTS",
     "atomic",
     "cache_dir",
     "checkpoint_dir",
@@ -40,6 +41,7 @@ NOTEBOOKS = ROOT / "notebooks"
 MODELS = ROOT / "models"
 FIGURE = ROOT / "figure"
 DATA = ROOT / "data"
+WEIGHTS = ROOT / "weights"
 
 
 def _variable(name: str) -> str | None:
@@ -65,9 +67,11 @@ def votes_source() -> Path | None:
 
 
 def weights_source() -> Path | None:
-    """`FER_WEIGHTS`: a weights file or a folder of them, None when unset."""
+    """`FER_WEIGHTS`: a weights file or a folder of them; else `weights/`, which `make weights` fills; None without."""
     value = _variable("FER_WEIGHTS")
-    return Path(value).expanduser() if value else None
+    if value:
+        return Path(value).expanduser()
+    return WEIGHTS if WEIGHTS.is_dir() else None
 
 
 def cache_dir() -> Path:

@@ -6,6 +6,8 @@ import os
 
 import pytest
 
+from fer_utils import paths
+
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 os.environ.setdefault("MPLBACKEND", "Agg")
 
@@ -37,6 +39,7 @@ def _own_folders(tmp_path, monkeypatch, tmp_path_factory) -> None:
     monkeypatch.setenv("FER_DATA", "sample")
     monkeypatch.delenv("FER_PLUS", raising=False)
     monkeypatch.delenv("FER_WEIGHTS", raising=False)
+    monkeypatch.setattr(paths, "WEIGHTS", tmp_path / "weights")
 
 
 @pytest.fixture(scope="session")

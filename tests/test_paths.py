@@ -1,3 +1,5 @@
+from pathlib import Path
+
 import pytest
 
 from fer_utils import paths
@@ -27,6 +29,13 @@ def test_variables_are_read_when_asked(monkeypatch, tmp_path):
     monkeypatch.setenv("FER_MODELS", str(tmp_path / "m"))
     assert paths.data_source() == "x.csv" and paths.weights_source() is None
     assert paths.models_dir() == (tmp_path / "m").resolve() and paths.models_dir().is_dir()
+
+
+def test_weights_are_looked_for_beside_the_package(monkeypatch, tmp_path):
+    monkeypatch.setattr(paths, "WEIGHTS", tmp_path)
+    assert paths.weights_source() == tmp_path
+    monkeypatch.setenv("FER_WEIGHTS", "other")
+    assert paths.weights_source() == Path("other")
 
 
 def test_paths_do_not_depend_on_the_working_directory(monkeypatch, tmp_path):
