@@ -47,7 +47,7 @@ $(READY): requirements.txt tools/setup_venv.py
 run: $(READY) ## everything: all notebooks into out/, then the demo on the embedded clip
 	@$(PY) -m tools.run_notebooks run --out $(OUT) $(NOTEBOOKS)
 	@echo "real-time demo on the embedded clip"
-	@$(PY) -m fer_utils.realtime.run --source clip --headless --output $(OUT)/demo.mp4 --csv $(OUT)/demo.csv
+	@$(PY) -m fer_utils.realtime --source clip --headless --output $(OUT)/demo.mp4 --csv $(OUT)/demo.csv
 	@echo
 	@echo "notebooks  $(OUT)/*.html (to read), $(OUT)/*.ipynb (executed)"
 	@echo "figures    $(OUT)/figure/"
@@ -62,7 +62,7 @@ render: $(READY) ## execute the notebooks in place; needs the real FER2013
 
 demo: $(READY) ## the real-time demo: the webcam, or the embedded clip where there is none
 	@mkdir -p $(OUT)
-	@$(PY) -m fer_utils.realtime.run --source "$(SOURCE)" $(if $(SCREEN),,$(HEADLESS)) $(DEMO_ARGS)
+	@$(PY) -m fer_utils.realtime --source "$(SOURCE)" $(if $(SCREEN),,$(HEADLESS)) $(DEMO_ARGS)
 
 lab: $(READY) ## open the notebooks in JupyterLab
 	@$(PY) -m jupyterlab notebooks

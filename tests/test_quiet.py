@@ -8,7 +8,8 @@ import sys
 
 import pytest
 
-from fer_utils import paths, quiet
+import fer_utils
+from fer_utils import paths
 
 
 def python(code: str, **variables: str) -> subprocess.CompletedProcess[str]:
@@ -41,10 +42,10 @@ def test_importing_the_package_imports_nothing_heavy():
 
 
 def test_stderr_is_given_back(capfd):
-    with quiet.stderr_held():
+    with fer_utils._stderr_held():
         os.write(2, b"held")
     os.write(2, b"shown")
-    with pytest.raises(ValueError), quiet.stderr_held():
+    with pytest.raises(ValueError), fer_utils._stderr_held():
         os.write(2, b" and explained")
         raise ValueError
     assert capfd.readouterr().err == "shown and explained"

@@ -8,80 +8,53 @@ the pictures do travel to the kernel's machine: `blur` changes what is shown, no
 
 from __future__ import annotations
 
-import asyncio
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-import cv2
 import numpy as np
 
-from fer_utils.realtime.capture import quiet
-from fer_utils.realtime.frame import Frame, as_frame
-from fer_utils.realtime.notebook import LiveView, picture_and_words
-from fer_utils.realtime.pipeline import Result, Settings
-from fer_utils.realtime.sources import Source, SourceLost
+from fer_utils.realtime._pipeline import Result
+from fer_utils.realtime.notebook import LiveView, picture_and_caption
+from fer_utils.realtime.sources import Buffered, as_frame, decode
 
-__all__ = ["BrowserCamera", "PageFrames"]
+__all__ = ["BrowserCamera", "BrowserSource"]
 
 FRONT_END = Path(__file__).with_suffix(".js")
 
 
-class PageFrames(Source):
+class BrowserSource(Buffered):
     """A source that is fed by hand: iterating it waits for `put` and hands out the newest picture only.
 
     Parameters
     ----------
-    patience : seconds to wait for a picture before SourceLost is raised (the page was closed, or the network is gone).
+    patience : seconds to wait for a picture before CaptureTimeout (the page was closed, or the network is gone).
 
     Attributes
     ----------
-    number : the number that came with the picture handed out last. Others: see `video.Source`.
+    number : the number that came with the picture handed out last. Others: see `Source`.
+
+    Examples
+    --------
+    >>> source = BrowserSource()
+    >>> source.put(image, 1)  # from another thread, while pipeline(source) runs
     """
 
     live = True
 
     def __init__(self, *, patience: float = 30.0) -> None:
-        super().__init__("the browser's camera")
-        self.number, self._patience = 0, patience
-        self._newest: tuple[np.ndarray, int, float] | None = None
-        self._changed = threading.Condition()
+        super().__init__("the browser's camera", patience=patience)
 
     def put(self, image: np.ndarray, number: int) -> None:
-        """Offer a picture (see `frame.as_frame` for what it may be); one that still waits is dropped."""
-        with self._changed:
-            self._newest = as_frame(image), number, time.monotonic()
-            self._changed.notify_all()
-
-    def __iter__(self) -> Iterator[Frame]:
-        start, index = None, 0
-        while (item := self._take(index)) is not None:
-            image, self.number, arrived = item
-            start = arrived if start is None else start
-            yield Frame(image, arrived - start, index)
-            index += 1
-
-    def _take(self, count: int) -> tuple[np.ndarray, int, float] | None:
-        with self._changed:
-            if not self._changed.wait_for(lambda: self.stopped or self._newest, timeout=self._patience):
-                raise SourceLost(f"source: {self.title} sent no frame for {self._patience:g} s (after {count} frames)")
-            item, self._newest = self._newest, None
-            return None if self.stopped else item
-
-    def stop(self) -> None:
-        with self._changed:
-            super().stop()
-            self._changed.notify_all()
+        """Offer a picture (arrays as for `pipeline`); one that still waits is dropped."""
+        self._put(as_frame(image), time.monotonic(), number)
 
 
 class BrowserCamera(LiveView):
     """The camera of whoever looks at the notebook, with the annotated view and Start and Stop buttons below the cell.
-
-        camera = BrowserCamera(settings=settings).start()   # shows the view; its Start button begins
-        await camera.ended(60)                              # then: camera.moments, camera.snapshots, camera.summary
 
     The browser gives a camera only to a page on HTTPS or localhost, and asks first; where it does not, the view says
     what to do. Stop, leaving the page, clearing the output and `stop()` give the camera back. Every Start begins anew.
@@ -92,22 +65,23 @@ class BrowserCamera(LiveView):
 
     Parameters
     ----------
-    settings, blur, limit, keep : see `liveview.LiveView`.
-    widget : show it; default: when somebody watches (`liveview.attended()`), for otherwise nobody can press Start.
-    patience : seconds without a frame after which the run ends with SourceLost.
+    patience : seconds without a frame after which the run ends with CaptureTimeout.
+    options : `settings`, `blur`, `limit`, `keep`, `widget` of `LiveView`.
 
     Attributes
     ----------
-    page : the widget, or None. moments, snapshots, summary, lines, error : of the last run, see `liveview.LiveView`.
+    page : the widget, or None. `moments`, `snapshots`, `summary`, `lines`, `error` : of the last run, as in `LiveView`.
+
+    Examples
+    --------
+    >>> camera = BrowserCamera(settings=settings).start()  # shows the view; its Start button begins
+    >>> (await camera.ended(60)).summary.labels
     """
 
-    def __init__(
-        self, *, settings: Settings | None = None, blur: bool = False, limit: float = 600.0, keep: int = 6,
-        widget: bool | None = None, patience: float = 30.0,
-    ) -> None:
+    def __init__(self, *, patience: float = 30.0, **options: Any) -> None:
         self._patience, self._session, self._begun = patience, None, threading.Event()
         self.page: Any = None
-        super().__init__(None, settings=settings, blur=blur, limit=limit, keep=keep, widget=widget)
+        super().__init__(None, **options)
 
     def start(self) -> BrowserCamera:
         """Show the view where somebody watches; the frames come when its Start button is pressed."""
@@ -141,6 +115,8 @@ class BrowserCamera(LiveView):
 
     async def ended(self, seconds: float | None = None) -> BrowserCamera:
         """`wait` for a notebook's cell, so that the kernel takes frames meanwhile: `await camera.ended(60)`."""
+        import asyncio
+
         until = float("inf") if seconds is None else time.monotonic() + seconds
         while self._widget and (self.running or not self._begun.is_set()) and time.monotonic() < until:
             await asyncio.sleep(0.05)
@@ -148,7 +124,7 @@ class BrowserCamera(LiveView):
 
     def _reset(self) -> None:
         super()._reset()
-        self.source = PageFrames(patience=self._patience)
+        self.source = BrowserSource(patience=self._patience)
 
     def _show(self) -> None:
         from IPython.display import display
@@ -177,18 +153,16 @@ class BrowserCamera(LiveView):
             self._send("end", "This run has ended. Start begins a new one.", session=session)
 
     def _put(self, number: int, buffers: Sequence[memoryview]) -> None:
-        picture = _decode(buffers[0]) if buffers else None
-        if picture is not None:
-            self.source.put(picture, number)
-            return
+        if (picture := decode(buffers[0]) if buffers else None) is not None:
+            return self.source.put(picture, number)
         self.source.notes[:] = ["a frame from the page could not be read as JPEG and was left out"]
         self._send("frame", "The page sent a frame that cannot be read as JPEG; it was left out.", number=number)
 
-    def _update(self, result: Result, drawn: np.ndarray) -> None:
-        picture, words = picture_and_words(result, drawn)
-        self._send("frame", words, picture, number=self.source.number)
+    def _show_frame(self, result: Result, drawn: np.ndarray) -> None:
+        picture, caption = picture_and_caption(result, drawn)
+        self._send("frame", caption, picture, number=self.source.number)
 
-    def _say_end(self, text: str) -> None:
+    def _show_end(self, text: str) -> None:
         self._send("end", text)
 
     def _send(self, kind: str, text: str, *pictures: bytes, **more: object) -> None:
@@ -204,13 +178,3 @@ def _page_class() -> type:
         _esm = FRONT_END.read_text(encoding="utf-8")
 
     return Page
-
-
-def _decode(data: bytes | memoryview) -> np.ndarray | None:
-    """JPEG → uint8 [H, W, 3] RGB; None for anything else."""
-    quiet()
-    try:
-        bgr = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)
-    except cv2.error:  # nothing in it, or more pixels than OpenCV accepts
-        return None
-    return None if bgr is None else bgr[:, :, ::-1]

@@ -10,22 +10,27 @@ from typing import Any
 import cv2
 import numpy as np
 
-from fer_utils.realtime import run as realtime
-from fer_utils.realtime.capture import cameras, open_capture
-from fer_utils.realtime.pipeline import Result, Settings
-from fer_utils.realtime.sources import CLIP
+from fer_utils.realtime._pipeline import Result, Settings
+from fer_utils.realtime._run import run
+from fer_utils.realtime.sources import CLIP, cameras, open_capture
 from fer_utils.realtime.summary import Summary
 from fer_utils.realtime.tracker import Track
 
-__all__ = ["LiveView", "attended", "choose", "picture_and_words"]
+__all__ = ["LiveView", "choose_source", "is_interactive"]
 
 MOMENTS = 20_000  # frames whose numbers are kept
 SHOWN_PER_SECOND = 30
 JPEG_QUALITY = 80
 
 
-def attended() -> bool:
-    """Whether somebody sits at this notebook: a front end that can answer runs it, not nbconvert or a test."""
+def is_interactive() -> bool:
+    """Whether somebody sits at this notebook: a front end that can answer runs it, not nbconvert or a test.
+
+    Examples
+    --------
+    >>> if is_interactive():
+    ...     view = LiveView(0).start()
+    """
     try:
         from IPython import get_ipython
     except ImportError:
@@ -34,38 +39,41 @@ def attended() -> bool:
     return bool(getattr(getattr(get_ipython(), "kernel", None), "_allow_stdin", False))
 
 
-def choose(source: str | int | Path = "auto", *, watched: bool | None = None) -> tuple[str | int | Path, str]:
+def choose_source(
+    source: str | int | Path = "auto", *, interactive: bool | None = None
+) -> tuple[str | int | Path, str]:
     """The source to use, and a sentence that says why.
 
-    source : "auto" (camera 0 when there is one and somebody watches, else the clip), or what `realtime.pipeline` takes.
-    watched : whether somebody watches; default: `attended()`.
-    A camera that cannot be opened gives the clip. Nothing else is checked here.
+    Parameters
+    ----------
+    source : "auto" (camera 0 when there is one and somebody watches, else the clip), or what `pipeline` takes.
+    interactive : whether somebody watches; default: `is_interactive()`.
+
+    Returns
+    -------
+    The source and the sentence. A camera that cannot be opened gives the clip; nothing else is checked here.
+
+    Examples
+    --------
+    >>> source, why = choose_source("auto")
+    >>> view = LiveView(source).start()
     """
-    watched = attended() if watched is None else watched
-    if source == "auto" and not watched:
+    interactive = is_interactive() if interactive is None else interactive
+    if source == "auto" and not interactive:
         return CLIP, "Nobody watches this run, so the camera stays off: the embedded clip is played."
     number = 0 if source == "auto" else source
     if isinstance(number, str) and number.strip().isdecimal():
         number = int(number)
     if not isinstance(number, int):
         return number, f"Source: {number}."
-    capture = open_capture(number)
-    if capture is not None:
+    if (capture := open_capture(number)) is not None:
         capture.release()
         return number, f"Source: camera {number}. Stop gives it back; nothing is stored."
-    found = ", ".join(map(str, cameras())) or "none"
-    where = "the machine that runs this notebook's kernel"
     return CLIP, (
-        f"No camera {number} on {where} (cameras found: {found}): the embedded clip is played. "
-        "For your browser's own camera: fer_utils.realtime.browser.BrowserCamera."
+        f"No camera {number} on the machine that runs this notebook's kernel (cameras found: "
+        f"{', '.join(map(str, cameras())) or 'none'}): the embedded clip is played. "
+        "For your browser's own camera: fer_utils.realtime.BrowserCamera."
     )
-
-
-def picture_and_words(result: Result, drawn: np.ndarray) -> tuple[bytes, str]:
-    """A drawn frame (uint8 [H, W, 3] RGB) as JPEG, and its time and labels in words."""
-    _, data = cv2.imencode(".jpg", drawn[:, :, ::-1], [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])
-    faces = ", ".join(f"{track.id}: {track.text} {100 * track.confidence:.0f} %" for track in result.tracks)
-    return data.tobytes(), f"{result.frame.time:.1f} s – {faces or 'no face'}"
 
 
 class LiveView:
@@ -76,16 +84,21 @@ class LiveView:
 
     Parameters
     ----------
-    source : as for `realtime.pipeline`. settings : see `realtime.Settings`. blur : make faces unrecognizable.
+    source : as for `pipeline`. `settings` : see `Settings`. `blur` : make faces unrecognizable.
     limit : stop after so many seconds, in case the page was closed and nobody can press Stop.
-    keep : how many drawn frames to keep (in memory) for a figure, spread over the whole time.
-    widget : show it; default: when somebody watches (`attended()`).
+    keep : how many annotated frames to keep (in memory) for a figure, spread over the whole time.
+    widget : show it; default: `is_interactive()`.
 
     Attributes
     ----------
-    moments : (seconds, tracks) of each frame, numbers only. snapshots : (seconds, uint8 [H, W, 3] RGB) of a few frames.
-    summary : see `realtime.Summary`. lines : what the run said. error : what ended it, or None. image, button, status :
-    the widgets, or None.
+    moments : (seconds, tracks) of each frame, numbers only. `snapshots` : (seconds, uint8 [H, W, 3] RGB) of a few.
+    summary : see `Summary`. `lines` : what the run said. `error` : what ended it, or None.
+    image, button, status : the widgets, or None.
+
+    Examples
+    --------
+    >>> view = LiveView("talk.mp4", settings=Settings(model="resnet18")).start()
+    >>> view.wait(30).summary.labels
     """
 
     _current: LiveView | None = None
@@ -95,7 +108,7 @@ class LiveView:
         widget: bool | None = None,
     ) -> None:
         self.source, self.settings, self.blur, self.limit, self.keep = source, settings, blur, limit, keep
-        self._widget = attended() if widget is None else widget
+        self._widget = is_interactive() if widget is None else widget
         self.image = self.button = self.status = None
         self._reset()
 
@@ -104,8 +117,7 @@ class LiveView:
         self.moments: list[tuple[float, list[Track]]] = []
         self.snapshots: list[tuple[float, np.ndarray]] = []
         self.lines: list[str] = []
-        self.summary = Summary()
-        self.error: Exception | None = None
+        self.summary, self.error = Summary(), None
         self._stop = threading.Event()
         self._stride, self._start, self._shown = 1, 0.0, 0.0
         self._thread = threading.Thread(target=self._run, name="live view", daemon=True)
@@ -137,25 +149,19 @@ class LiveView:
 
     def wait(self, seconds: float | None = None) -> LiveView:
         """Wait until the view has ended, or until `seconds` after its start. Raises the error that ended it, if any."""
-        left = None if seconds is None else max(0.0, self._start + seconds - time.perf_counter())
-        self._thread.join(left)
+        self._thread.join(None if seconds is None else max(0.0, self._start + seconds - time.perf_counter()))
         if self.error is not None:
             raise self.error
         return self
 
     def _run(self) -> None:
+        options = {"settings": self.settings, "blur": self.blur, "log": self.lines.append, "summary": self.summary}
         try:
-            realtime.run(
-                self.source, settings=self.settings, blur=self.blur, on_result=self._take, say=self.lines.append,
-                summary=self.summary,
-            )
+            run(self.source, on_result=self._take, **options)
         except Exception as error:  # a thread's traceback would end in the kernel's log: `wait` raises it in the cell
             self.error = error
         if self._widget:
-            self._say_end(f"ended: {self.error or (self.lines and self.lines[-1])}")
-
-    def _say_end(self, text: str) -> None:
-        self.status.value = text
+            self._show_end(f"ended: {self.error or (self.lines and self.lines[-1])}")
 
     def _take(self, result: Result, drawn: np.ndarray) -> bool:
         count = len(self.moments)
@@ -166,7 +172,7 @@ class LiveView:
             if len(self.snapshots) >= 2 * self.keep:
                 self.snapshots, self._stride = self.snapshots[::2], 2 * self._stride
         if self._widget:
-            self._update(result, drawn)
+            self._show_frame(result, drawn)
         return not self._stop.is_set() and time.perf_counter() - self._start < self.limit
 
     def _show(self) -> None:
@@ -180,11 +186,19 @@ class LiveView:
         self.button.on_click(lambda _: self._stop.set())
         display(ipywidgets.VBox([self.image, ipywidgets.HBox([self.button, self.status])]))
 
-    def _update(self, result: Result, drawn: np.ndarray) -> None:
+    def _show_frame(self, result: Result, drawn: np.ndarray) -> None:
         # A file is shown at its own speed; a camera sets its speed itself.
         time.sleep(min(max(0.0, self._start + result.frame.time - time.perf_counter()), 1.0))
-        now = time.perf_counter()
-        if now - self._shown < 1 / SHOWN_PER_SECOND:
-            return
-        self._shown = now
-        self.image.value, self.status.value = picture_and_words(result, drawn)
+        if (now := time.perf_counter()) - self._shown >= 1 / SHOWN_PER_SECOND:
+            self._shown = now
+            self.image.value, self.status.value = picture_and_caption(result, drawn)
+
+    def _show_end(self, text: str) -> None:
+        self.status.value = text
+
+
+def picture_and_caption(result: Result, drawn: np.ndarray) -> tuple[bytes, str]:
+    """An annotated frame (uint8 [H, W, 3] RGB) as JPEG, and its time and labels in words."""
+    _, data = cv2.imencode(".jpg", drawn[:, :, ::-1], [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])
+    faces = ", ".join(f"{track.id}: {track.text} {100 * track.confidence:.0f} %" for track in result.tracks)
+    return data.tobytes(), f"{result.frame.time:.1f} s – {faces or 'no face'}"

@@ -1,4 +1,4 @@
-"""Where results go: a video, a table (CSV or JSON lines). Both are context managers and survive Ctrl-C.
+"""Where results go: a video, a table (CSV or JSON lines), a window. All are context managers and survive Ctrl-C.
 
 Nothing is written unless it is named. Tables hold numbers, never pixels.
 """
@@ -9,9 +9,12 @@ import csv
 import json
 import os
 import shutil
-from contextlib import ExitStack
+import struct
+import subprocess
+import sys
+import threading
+from contextlib import AbstractContextManager, ExitStack, suppress
 from pathlib import Path
-from types import TracebackType
 from typing import Any
 
 import cv2
@@ -20,16 +23,15 @@ import numpy as np
 from fer_utils import paths
 from fer_utils.data import CLASSES
 from fer_utils.faces import LANDMARKS
-from fer_utils.realtime.capture import quiet
-from fer_utils.realtime.frame import Frame
+from fer_utils.realtime._pipeline import Result
+from fer_utils.realtime.sources import Frame
 from fer_utils.realtime.tracker import Track
 
-__all__ = ["COLUMNS", "SinkError", "Table", "VideoSink", "record"]
+__all__ = ["COLUMNS", "SinkError", "Table", "VideoSink", "Window", "record"]
 
 COLUMNS = (
     "time", "frame", "name", "track", "x", "y", "width", "height", "score",
-    *(f"{point}_{axis}" for point in LANDMARKS for axis in "xy"),
-    "label", *CLASSES,
+    *(f"{point}_{axis}" for point in LANDMARKS for axis in "xy"), "label", *CLASSES,
 )
 """Columns of the CSV: seconds, frame number, picture's name (folders only), track, box and landmarks in frame pixels,
 the detector's score, the label shown, and the seven smoothed probabilities."""
@@ -37,40 +39,26 @@ the detector's score, the label shown, and the seven smoothed probabilities."""
 CODECS = {".mp4": "mp4v", ".mkv": "mp4v", ".avi": "MJPG", ".webm": "VP90"}
 SMALLEST = 16  # pixels; encoders refuse less
 RESERVE = 50_000_000  # bytes of the disk that are left free: a full disk would cost the whole video
+HEADER = struct.Struct("<II")  # height, width
+QUIT_KEYS = (ord("q"), ord("Q"), 27)
 
 
 class SinkError(ValueError):
-    """An output that cannot be written."""
+    """An output that cannot be written.
+
+    >>> try: run("talk.mp4", output="talk.txt")
+    ... except SinkError as error: print(error)
+    """
 
 
-def record(frame: Frame, track: Track) -> dict[str, Any]:
-    """One face in one frame as plain numbers: the keys of COLUMNS, and `raw` (the frame's own 7 probabilities)."""
-    points = np.full((5, 2), np.nan) if track.landmarks is None else np.asarray(track.landmarks)
-    values = [round(float(v), 1) for v in track.box] + [round(track.score, 3)]
-    values += [None if np.isnan(v) else round(float(v), 1) for v in points.ravel()]
-    smoothed = [round(float(p), 4) for p in track.probabilities]
-    row = (round(frame.time, 3), frame.index, frame.name, track.id, *values, track.text, *smoothed)
-    return dict(zip(COLUMNS, row, strict=True)) | {"raw": [round(float(p), 4) for p in track.raw]}
-
-
-class _Sink:
-    def close(self) -> None:
-        raise NotImplementedError
-
-    def __exit__(
-        self, kind: type[BaseException] | None, value: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        self.close()
-
-
-class Table(_Sink):
-    """Rows of `record`, one a line, on disk as soon as they are known: `.csv` (COLUMNS) or `.jsonl` (with `raw`).
+class Table(AbstractContextManager):
+    """Faces as numbers, one a line, on disk as soon as they are known: `.csv` (COLUMNS) or `.jsonl` (with `raw`).
 
     An existing file of that name is replaced. Raises SinkError for another ending or a place that cannot be written.
     """
 
     def __init__(self, path: str | Path) -> None:
-        self.path = Path(path).expanduser()
+        self.path, self.rows = Path(path).expanduser(), 0
         if self.path.suffix not in (".csv", ".jsonl"):
             raise SinkError(f"table: the name must end in .csv or .jsonl; got {self.path.name}")
         try:
@@ -78,31 +66,40 @@ class Table(_Sink):
             self._file = open(self.path, "w", encoding="utf-8", newline="", buffering=1)  # noqa: SIM115
         except OSError as error:
             raise SinkError(f"table: cannot write {self.path}: {error.strerror}") from None
-        self._csv = csv.writer(self._file, lineterminator="\n") if self.path.suffix == ".csv" else None
-        self.rows = 0
-        if self._csv:
-            self._csv.writerow(COLUMNS)
+        self._csv = None
+        if self.path.suffix == ".csv":
+            self._csv = csv.DictWriter(self._file, COLUMNS, extrasaction="ignore", lineterminator="\n")
+            self._csv.writeheader()
 
-    def write(self, row: dict[str, Any]) -> None:
-        """Append one row."""
+    def write(self, result: Result) -> None:
+        """Append a row for each face of a result."""
         try:
-            if self._csv:
-                self._csv.writerow(["" if row[column] is None else row[column] for column in COLUMNS])
-            else:
-                self._file.write(json.dumps(row, ensure_ascii=False) + "\n")
+            for row in (record(result.frame, track) for track in result.tracks):
+                if self._csv:
+                    self._csv.writerow(row)
+                else:
+                    self._file.write(json.dumps(row, ensure_ascii=False) + "\n")
+                self.rows += 1
         except OSError as error:
             raise SinkError(f"table: {self.path} ends after {self.rows} rows: {error.strerror}") from None
-        self.rows += 1
 
-    def close(self) -> None:
-        """Close the file; a second call does nothing."""
+    def __str__(self) -> str:
+        return f"{self.path} ({self.rows} rows)"
+
+    def __exit__(self, *_: object) -> None:
         self._file.close()
 
-    def __enter__(self) -> Table:
-        return self
+
+def record(frame: Frame, track: Track) -> dict[str, Any]:
+    """One face in one frame as plain numbers: the keys of COLUMNS, and `raw` (the frame's own 7 probabilities)."""
+    points = [None] * 10 if track.landmarks is None else [round(float(value), 1) for value in track.landmarks.ravel()]
+    box = [round(value, 1) for value in track.box]
+    smoothed, raw = ([round(float(p), 4) for p in row] for row in (track.probabilities, track.raw))
+    head = (round(frame.time, 3), frame.index, frame.name, track.id, *box, round(track.score, 3))
+    return dict(zip(COLUMNS, (*head, *points, track.text, *smoothed), strict=True)) | {"raw": raw}
 
 
-class VideoSink(_Sink):
+class VideoSink(AbstractContextManager):
     """A video file, written under a temporary name and moved into place when it is closed, whatever ended the work.
 
     Parameters
@@ -110,26 +107,29 @@ class VideoSink(_Sink):
     path : `.mp4`, `.mkv`, `.avi` or `.webm`.
     fps : frames a second of the file.
     live : frames come when they come: repeat or skip some, so that the video lasts as long as what it shows.
-    reserve : bytes of the disk to leave free.
 
     Raises
     ------
     SinkError when the ending is unknown, the place cannot be written, the disk is full, or OpenCV cannot encode.
+
+    Examples
+    --------
+    >>> with VideoSink("out.mp4", fps=30) as video:
+    ...     video.write(image)
     """
 
-    def __init__(self, path: str | Path, *, fps: float = 25.0, live: bool = False, reserve: int = RESERVE) -> None:
-        self.path, self.fps, self.live, self.reserve = Path(path).expanduser(), fps, live, reserve
+    def __init__(self, path: str | Path, *, fps: float = 25.0, live: bool = False) -> None:
+        self.path, self.fps, self.live = Path(path).expanduser(), fps, live
+        self.frames, self._writer, self._size, self._start = 0, None, (0, 0), None
         if self.path.suffix.lower() not in CODECS:
             raise SinkError(f"output: the name must end in {', '.join(CODECS)}; got {self.path.name}")
         if self.path.is_dir():
             raise SinkError(f"output: {self.path} is a folder")
-        quiet()
-        self._stack, self._writer = ExitStack(), None
+        self._stack = ExitStack()
         try:
             self._temporary = self._stack.enter_context(paths.atomic(self.path))
         except OSError as error:
             raise SinkError(f"output: cannot write {self.path}: {error.strerror}") from None
-        self.frames, self._size, self._start = 0, (0, 0), None
 
     def write(self, image: np.ndarray, *, seconds: float = 0.0) -> None:
         """Append a frame: uint8 [H, W, 3] RGB, shown at `seconds` (only live sinks read it).
@@ -138,7 +138,7 @@ class VideoSink(_Sink):
         """
         if self._writer is None:
             self._open(image)
-        if self.frames % 25 == 0 and shutil.disk_usage(self.path.parent).free < self.reserve:
+        if self.frames % 25 == 0 and shutil.disk_usage(self.path.parent).free < RESERVE:
             raise SinkError(f"output: the disk of {self.path} is full; the video ends after {self.frames} frames")
         self._start = seconds if self._start is None else self._start
         due = round((seconds - self._start) * self.fps) + 1 if self.live else self.frames + 1
@@ -157,6 +157,12 @@ class VideoSink(_Sink):
             self._stack.pop_all()
             self._temporary.unlink(missing_ok=True)
 
+    def __str__(self) -> str:
+        return f"{self.path} ({self.frames} frames)"
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
     def _open(self, image: np.ndarray) -> None:
         height, width = (max(SMALLEST, side + side % 2) for side in image.shape[:2])
         code = cv2.VideoWriter_fourcc(*CODECS[self.path.suffix.lower()])
@@ -165,21 +171,111 @@ class VideoSink(_Sink):
             raise SinkError(f"output: this OpenCV cannot encode {self.path.name} ({width} × {height}, {self.fps:g}/s)")
         self._writer, self._size = writer, (width, height)
 
-    def __enter__(self) -> VideoSink:
-        return self
-
 
 def _fit(image: np.ndarray, size: tuple[int, int]) -> np.ndarray:
     """The picture in a frame of `size` (width, height): as it is, or reduced/enlarged and centred on black."""
     height, width = image.shape[:2]
     if (width, height) == size:
         return image
-    scale = min(size[0] / width, size[1] / height)
     # A row or a column that only evens the size out is no reason to resample.
-    scale = 1.0 if 0 <= size[0] - width <= 1 and 0 <= size[1] - height <= 1 else scale
-    inner = (max(1, min(size[0], round(width * scale))), max(1, min(size[1], round(height * scale))))
-    shrunk = image if scale == 1.0 else cv2.resize(image, inner, interpolation=cv2.INTER_AREA if scale < 1 else 1)
+    if not (0 <= size[0] - width <= 1 and 0 <= size[1] - height <= 1):
+        scale = min(size[0] / width, size[1] / height)
+        width, height = (max(1, round(side * scale)) for side in (width, height))
+        image = cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR)
     canvas = np.zeros((size[1], size[0], 3), np.uint8)
-    left, top = (size[0] - inner[0]) // 2, (size[1] - inner[1]) // 2
-    canvas[top : top + inner[1], left : left + inner[0]] = shrunk
+    left, top = (size[0] - width) // 2, (size[1] - height) // 2
+    canvas[top : top + height, left : left + width] = image
     return canvas
+
+
+def copy_sound(source: str | Path, video: str | Path) -> str | None:
+    """Give `video`, a silent copy of `source` that may end earlier, the source's sound; ffmpeg does it.
+
+    The pictures are copied as they are; the sound too where the container of `video` can hold it, otherwise it is
+    encoded again. The file is replaced in one step: whatever goes wrong, the silent video stays. Returns None when the
+    sound was added or the source has none, else one sentence for the user.
+    """
+    silent, program = f"{Path(video).name} has no sound: ffmpeg", shutil.which("ffmpeg")
+    if program is None:
+        return f"{silent}, which could copy it, is not installed"
+    inputs = [program, "-v", "error", "-nostdin", "-y", "-i", str(video), "-i", str(source)]
+    chosen = ["-map", "0:v:0", "-map", "1:a?", "-c:v", "copy", "-shortest"]
+    for codec in (["-c:a", "copy"], []):
+        try:
+            with paths.atomic(video) as temporary:
+                subprocess.run([*inputs, *chosen, *codec, temporary], check=True, capture_output=True, text=True)
+            return None
+        except subprocess.CalledProcessError as error:
+            reason = (error.stderr.strip().splitlines() or [f"exit code {error.returncode}"])[-1]
+        except OSError as error:
+            reason = str(error)
+    return f"{silent} could not copy it ({reason})"
+
+
+class Window(AbstractContextManager):
+    """Shows frames and notices `q`, Esc or the closed window, in a process of its own.
+
+    Qt, which OpenCV's windows use, ends the whole process when there is no display or when the display goes away. Here
+    that ends only the window: the video and the table that are being written go on.
+
+    `stopped` turns True when the user wants to end. `failed` turns True when there is no display (any more).
+    """
+
+    def __init__(self, title: str) -> None:
+        self.stopped = self.failed = self._closing = False
+        # -P: the user's folder must not hide the standard library's modules.
+        code = f"import sys; sys.path.insert(0, {str(paths.ROOT)!r}); from {__name__} import serve; serve({title!r})"
+        self._process = subprocess.Popen(
+            [sys.executable, "-u", "-P", "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL, start_new_session=True,  # Ctrl-C in the terminal is for us, who then close it
+        )
+        self._thread = threading.Thread(target=self._listen, name="window", daemon=True)
+        self._thread.start()
+
+    def show(self, image: np.ndarray) -> bool:
+        """Show uint8 [H, W, 3] RGB; False when the window is gone or the user has closed it."""
+        if not (self.stopped or self.failed):
+            try:
+                self._process.stdin.write(HEADER.pack(*image.shape[:2]) + image.tobytes())
+                self._process.stdin.flush()
+            except OSError:
+                self._thread.join(timeout=2)
+                self.failed = not self.stopped
+        return not (self.stopped or self.failed)
+
+    def _listen(self) -> None:
+        if self._process.stdout.read(1) == b"q":
+            self.stopped = True
+        else:
+            self.failed = not self._closing
+
+    def close(self) -> None:
+        """Close the window; a second call does nothing."""
+        self._closing = True
+        with suppress(OSError):
+            self._process.stdin.close()
+        with suppress(subprocess.TimeoutExpired):
+            self._process.wait(timeout=2)
+        self._process.kill()
+        self._process.wait()
+        self._thread.join(timeout=2)
+        self._process.stdout.close()
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+def serve(title: str) -> None:
+    """The window's process: frames on stdin; writes `q` when the user ends, and nothing when the display fails."""
+    stream, shown = sys.stdin.buffer, False
+    while len(header := stream.read(HEADER.size)) == HEADER.size:
+        height, width = HEADER.unpack(header)
+        pixels = stream.read(height * width * 3)
+        if len(pixels) < height * width * 3:
+            return
+        cv2.imshow(title, np.frombuffer(pixels, np.uint8).reshape(height, width, 3)[:, :, ::-1])
+        key = cv2.waitKey(1) & 0xFF
+        if key in QUIT_KEYS or (shown and cv2.getWindowProperty(title, cv2.WND_PROP_VISIBLE) < 1):
+            sys.stdout.write("q")
+            return
+        shown = True

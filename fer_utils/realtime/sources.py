@@ -1,54 +1,135 @@
 """Where frames come from: a camera, a stream, a video file, pictures, arrays. Every source is a context manager.
 
-A live source is read in its own thread and always hands out the newest frame, so that the view never lags behind; a
-file is read ahead in a thread too, but never drops a frame. Frames are uint8 [H, W, 3] in RGB, whatever came in.
+Captures are read in a thread of their own: a live source hands out the newest frame only, so that the view never lags
+behind; a file is read ahead, but no frame is dropped. Frames are uint8 [H, W, 3] in RGB, whatever came in.
 """
 
 from __future__ import annotations
 
+import os
+import sys
+import threading
+import time
+from collections import deque
 from collections.abc import Iterable, Iterator
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
 from pathlib import Path
-from types import TracebackType
 
 import cv2
 import numpy as np
 
 from fer_utils import data
-from fer_utils.realtime.capture import Lost, Reader, Stalled, cameras, open_capture
-from fer_utils.realtime.frame import Frame, as_frame
+from fer_utils.faces import ImageError, to_uint8
 
-__all__ = ["Camera", "Frames", "Pictures", "Source", "SourceError", "SourceLost", "VideoFile", "open_source"]
+__all__ = ["CaptureLost", "CaptureTimeout", "Frame", "Source", "SourceError", "as_frame", "open_source"]
 
-CLIP, CLIP_TITLE = "clip", "the embedded clip"
+# OpenCV writes nothing to stderr: what goes wrong is raised or noted here, with its cause. FFmpeg's share of it is read
+# once, when the first video is opened by whomever, so it is set on import.
+os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")
+cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
+
+CLIP = "clip"
 PICTURES = (".bmp", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp")
 ALLOWED = f"a camera's number (0, 1, …), a video, a picture, a folder of pictures, a URL (rtsp://, http://) or {CLIP!r}"
+SIZE = (640, 480)  # width and height to ask a camera for, pixels; it may choose others
+AHEAD = 8  # frames of a file that are read before they are asked for
+POLL = 0.1  # seconds; Windows delivers Ctrl-C only between two waits
 
 
 class SourceError(ValueError):
-    """A source that is not there or cannot be read."""
+    """A source that is not there or cannot be read.
+
+    >>> try: open_source("missing.mp4")
+    ... except SourceError as error: print(error)
+    """
 
 
-class SourceLost(SourceError):
-    """A live source that stopped delivering."""
+class CaptureLost(SourceError):
+    """A live source stopped delivering and could not be opened again.
+
+    >>> try: run("rtsp://door/1", output="door.mp4")
+    ... except CaptureLost: print("the video until then is complete")
+    """
 
 
-class Source:
+class CaptureTimeout(CaptureLost):
+    """A live source is open but sends nothing.
+
+    >>> try: run(0, output="desk.mp4")
+    ... except CaptureTimeout: print("the camera hangs")
+    """
+
+
+@dataclass(frozen=True)
+class Frame:
+    """One picture at one time.
+
+    Attributes
+    ----------
+    image : uint8 [H, W, 3], RGB, 0–255.
+    time : seconds since the source's first frame.
+    index : 0, 1, 2 …
+    name : the file's name (separate pictures), else empty.
+
+    Examples
+    --------
+    >>> with Pipeline() as pipe:
+    ...     result = pipe(Frame(image, time=0.0, index=0))
+    """
+
+    image: np.ndarray
+    time: float
+    index: int
+    name: str = ""
+
+
+def as_frame(image: np.ndarray) -> np.ndarray:
+    """Any picture as uint8 [H, W, 3] RGB.
+
+    Parameters
+    ----------
+    image : [H, W] or [H, W, 1] gray, [H, W, 3] RGB or [H, W, 4] RGBA (alpha is dropped); uint8, uint16 (0–65535), bool,
+        or float in [0, 1] or [0, 255]. 1 × 1 pixel is a picture (without a face).
+
+    Raises
+    ------
+    ImageError for an empty array, another shape or dtype, or values outside the range.
+    """
+    image = np.asarray(image)
+    if image.ndim not in (2, 3) or (image.ndim == 3 and image.shape[2] not in (1, 3, 4)) or not image.size:
+        allowed = "[H, W], [H, W, 1], [H, W, 3] or [H, W, 4] and not empty"
+        raise ImageError(f"image: must be {allowed}; got {list(image.shape)}")
+    image = to_uint8(image)
+    if image.ndim == 2 or image.shape[2] == 1:
+        image = np.repeat(image.reshape(*image.shape[:2], 1), 3, axis=2)
+    return np.ascontiguousarray(image[:, :, :3])
+
+
+class Source(AbstractContextManager):
     """What all sources share. Iterate it for frames; leaving the `with` block (or `close()`) gives the device back.
 
     Attributes
     ----------
-    title : what to call it. `fps` : nominal frames a second. `live` : only the newest frame counts. `still` : frames
-    are separate pictures, not a video. `total` : number of frames where known, else None. `notes` : what went wrong
-    without ending the work, to be shown to the user. `stopped` : whether `stop()` was called.
+    title : what to call it. `fps` : nominal frames a second. `total` : number of frames where known, else None.
+    live : only the newest frame counts. `still` : frames are separate pictures, not a video.
+    path : the video file that is read, None for anything else. `stopped` : whether `stop()` was called.
+    notes : what went wrong without ending the work, to be shown to the user.
+
+    Examples
+    --------
+    >>> with open_source("talk.mp4") as source:
+    ...     brightness = [frame.image.mean() for frame in source]
     """
 
-    live = False
-    still = False
+    live = still = False
+    fps = 25.0
+    total: int | None = None
+    path: Path | None = None
 
     def __init__(self, title: str) -> None:
-        self.title, self.fps, self.total = title, 25.0, None
+        self.title, self.stopped = title, False
         self.notes: list[str] = []
-        self.stopped = False
 
     def __iter__(self) -> Iterator[Frame]:
         raise NotImplementedError
@@ -60,169 +141,250 @@ class Source:
     def close(self) -> None:
         """Give everything back; a second call does nothing."""
 
-    def __enter__(self) -> Source:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, value: BaseException | None, traceback: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
 
-class VideoFile(Source):
-    """A video file (or a URL of one): every frame, in order, at the file's own times. `path` is None for a URL."""
+class Buffered(Source):
+    """Pictures that another thread puts in: handed out in order, or (live) only the newest. A base class."""
 
-    def __init__(
-        self, path: str | Path, *, title: str | None = None, capture: cv2.VideoCapture | None = None
-    ) -> None:
-        super().__init__(title or str(path))
-        is_url = "://" in str(path)
-        if not is_url and not Path(path).is_file():
-            raise SourceError(f"source: there is no file {path}; must be {ALLOWED}")
-        capture = capture or open_capture(str(path))
-        if capture is None:
-            size = "" if is_url else f" ({Path(path).stat().st_size:,} bytes)"
-            raise SourceError(f"source: {path}{size} is not a video that OpenCV reads, or cut off before its index")
-        fps, total = capture.get(cv2.CAP_PROP_FPS), int(capture.get(cv2.CAP_PROP_FRAME_COUNT))
-        self.fps, self.total = fps if 0 < fps <= 1000 else 25.0, total if total > 0 else None
-        self.path = None if is_url else Path(path)
-        self._reader = Reader(capture, newest=False)
+    def __init__(self, title: str, *, patience: float = 5.0) -> None:
+        super().__init__(title)
+        self.number, self._patience, self._taken = 0, patience, 0
+        self._reopening = self._ended = False
+        self._waiting: deque = deque(maxlen=1 if self.live else AHEAD)
+        self._changed = threading.Condition()
 
     def __iter__(self) -> Iterator[Frame]:
-        index, last = 0, -1.0
-        for bgr, position in self._reader:
-            # Some containers give no times, or give them out of order: fall back to the nominal rate.
-            last = position if position > last else max(index / self.fps, last + 1e-3)
-            yield Frame(as_frame(bgr[:, :, ::-1]), last, index)
-            index += 1
-        if self.stopped:
-            return
-        if not index:
-            raise SourceError(f"source: {self.title} holds no frame that can be read")
-        if self.total and index < self.total - max(2, self.total // 100):
-            self.notes.append(f"{self.title} breaks off: {index} of {self.total} frames could be read ({last:.1f} s)")
+        start, last = None, -1.0
+        while (item := self._take()) is not None:
+            image, seconds, self.number = item
+            if self.live:
+                start = seconds if start is None else start
+                seconds -= start
+            elif seconds <= last:  # some containers give no times, or give them out of order
+                seconds = max(self._taken / self.fps, last + 1e-3)
+            yield Frame(as_frame(image), seconds, self._taken)
+            last, self._taken = seconds, self._taken + 1
+
+    def _put(self, image: np.ndarray, seconds: float, number: int = 0) -> None:
+        with self._changed:
+            self._changed.wait_for(lambda: self.live or self.stopped or len(self._waiting) < AHEAD)
+            self._waiting.append((image, seconds, number))
+            self._changed.notify_all()
+
+    def _take(self) -> tuple[np.ndarray, float, int] | None:
+        with self._changed:
+            end = time.monotonic() + self._patience
+            while not self._changed.wait_for(lambda: self._waiting or self._ended or self.stopped, POLL):
+                if self.live and not self._reopening and time.monotonic() > end:
+                    raise CaptureTimeout(self._reason(f"sent no frame for {self._patience:g} s"))
+            if self.live and not (self._waiting or self.stopped):
+                raise CaptureLost(self._reason("stopped delivering frames"))
+            self._changed.notify_all()
+            return self._waiting.popleft() if self._waiting and not self.stopped else None
+
+    def _reason(self, what: str) -> str:
+        return f"source: {self.title} {what} (after {self._taken} frames)"
 
     def stop(self) -> None:
-        super().stop()
-        self._reader.stop()
-
-    def close(self) -> None:
-        self._reader.close()
+        with self._changed:
+            super().stop()
+            self._changed.notify_all()
 
 
-class Camera(Source):
-    """A camera or a stream: always the newest frame, with the time it arrived.
+class Capture(Buffered):
+    """What OpenCV opens, read by a thread of its own.
 
-    Parameters
-    ----------
-    device : the camera's number, or a stream's URL.
-    size : width and height to ask the camera for, pixels; it may choose others.
-    patience : seconds to wait for a frame, and to try to reopen a device that went away, before giving up.
+    A file gives every frame in order, at the file's own times, and then just ends. A camera (its number) or a stream
+    (its URL) is live: it gives the newest frame, with the time it arrived, and is opened again when it goes away.
+    `patience`: seconds to wait for a live frame, and to try to open again.
     """
 
-    live = True
-
-    def __init__(
-        self, device: int | str, *, size: tuple[int, int] | None = (640, 480), patience: float = 5.0,
-        capture: cv2.VideoCapture | None = None,
-    ) -> None:
-        super().__init__(f"camera {device}" if isinstance(device, int) else device)
-
-        def reopen() -> cv2.VideoCapture | None:
-            return open_capture(device, size=size, patience=patience)
-
-        capture = capture or reopen()
+    def __init__(self, target: int | str | Path, *, title: str = "", patience: float = 5.0) -> None:
+        capture = open_capture(target, patience=patience)
         if capture is None:
-            found = ", ".join(map(str, cameras())) or "none"
-            raise SourceError(f"source: {self.title} cannot be opened (cameras found: {found}); must be {ALLOWED}")
-        fps = capture.get(cv2.CAP_PROP_FPS)
-        self.fps = fps if 1 <= fps <= 240 else 30.0
-        self._reader = Reader(capture, newest=True, reopen=reopen, patience=patience)
+            raise SourceError(f"source: {_obstacle(target)}; must be {ALLOWED}")
+        fps, total = capture.get(cv2.CAP_PROP_FPS), int(capture.get(cv2.CAP_PROP_FRAME_COUNT))
+        # A file on a web server has a length, a stream has none.
+        self.live = isinstance(target, int) or (isinstance(target, str) and total <= 0)
+        super().__init__(title or (f"camera {target}" if isinstance(target, int) else str(target)), patience=patience)
+        self.fps, self.total = fps if 0 < fps <= (240 if self.live else 1000) else 25.0, total if total > 0 else None
+        # The embedded clip, which has a title, has no sound to copy.
+        self.path = target if isinstance(target, Path) and not title else None
+        self._target, self._capture = target, capture
+        self._thread = threading.Thread(target=self._run, name="capture", daemon=True)
 
     def __iter__(self) -> Iterator[Frame]:
-        start, index = None, 0
-        try:
-            for bgr, arrived in self._reader:
-                start = arrived if start is None else start
-                yield Frame(as_frame(bgr[:, :, ::-1]), arrived - start, index)
-                index += 1
-        except (Lost, Stalled) as error:
-            raise SourceLost(f"source: {self.title} {error} (after {index} frames)") from None
+        if self._thread.ident is None and not self.stopped:
+            self._thread.start()
+        seconds = 0.0
+        for frame in super().__iter__():
+            seconds = frame.time
+            yield frame
+        found = self._taken
+        if not (self.stopped or found):
+            raise SourceError(f"source: {self.title} holds no frame that can be read")
+        if self.total and not self.stopped and found < self.total - max(2, self.total // 100):
+            read = f"{found} of {self.total} frames could be read ({seconds:.1f} s)"
+            self.notes.append(f"{self.title} breaks off: {read}")
 
-    def stop(self) -> None:
-        super().stop()
-        self._reader.stop()
+    def _run(self) -> None:
+        try:
+            while not self.stopped:
+                if (bgr := self._read()) is not None:
+                    position = time.monotonic() if self.live else self._capture.get(cv2.CAP_PROP_POS_MSEC) / 1000
+                    self._put(bgr[:, :, ::-1], position)
+                elif not (self.live and self._reopen()):
+                    break
+        finally:
+            # Only this thread may release: releasing a capture that another thread is reading crashes OpenCV.
+            self._capture.release()
+            with self._changed:
+                self._ended = True
+                self._changed.notify_all()
+
+    def _read(self) -> np.ndarray | None:
+        try:
+            good, image = self._capture.read()
+        except cv2.error:
+            return None
+        return image if good and image.size else None
+
+    def _reopen(self) -> bool:
+        self._capture.release()
+        self._reopening, end = True, time.monotonic() + self._patience
+        while not self.stopped and time.monotonic() < end:
+            if (capture := open_capture(self._target, patience=self._patience)) is not None:
+                self._capture, self._reopening = capture, False
+                return True
+            time.sleep(0.2)
+        return False
 
     def close(self) -> None:
-        self._reader.close()
+        self.stop()
+        if self._thread.ident is None:
+            self._capture.release()
+        else:
+            # A read that hangs in the driver cannot be interrupted: the thread releases the device when it returns.
+            self._thread.join(timeout=self._patience)
 
 
 class Pictures(Source):
     """A picture, or a folder of them in name order: each stands alone, one a second."""
 
-    still = True
+    still, fps = True, 1.0
 
-    def __init__(self, path: str | Path) -> None:
+    def __init__(self, path: Path) -> None:
         super().__init__(str(path))
-        path = Path(path)
         self.files = [path] if path.is_file() else sorted(f for f in path.iterdir() if f.suffix.lower() in PICTURES)
-        self.fps, self.total = 1.0, len(self.files)
+        self.total = len(self.files)
         if not self.files:
             raise SourceError(f"source: the folder {path} holds no picture ({', '.join(PICTURES)})")
 
     def __iter__(self) -> Iterator[Frame]:
         index = 0
         for file in self.files:
-            # imdecode instead of imread: file names outside ASCII work on Windows too.
-            data = np.frombuffer(file.read_bytes(), np.uint8)
-            picture = cv2.imdecode(data, cv2.IMREAD_COLOR) if len(data) else None
-            if picture is None:
+            if (image := decode(file.read_bytes())) is None:
                 self.notes.append(f"{file} cannot be read as a picture and was left out")
                 continue
-            yield Frame(as_frame(picture[:, :, ::-1]), float(index), index, file.name)
+            yield Frame(image, float(index), index, file.name)
             index += 1
         if not index:
             raise SourceError(f"source: no picture in {self.title} can be read")
 
 
-class Frames(Source):
-    """Arrays from your own code (see `as_frame` for what they may be), taken as video at `fps` frames a second."""
+class Arrays(Source):
+    """Arrays from the user's own code (see `as_frame`), taken as video."""
 
-    def __init__(self, frames: Iterable[np.ndarray], *, fps: float = 25.0) -> None:
+    def __init__(self, images: Iterable[np.ndarray], *, fps: float = 25.0) -> None:
         super().__init__("frames")
-        self.fps, self._frames = fps, frames
+        self._images, self.fps = images, fps
 
     def __iter__(self) -> Iterator[Frame]:
-        for index, image in enumerate(self._frames):
+        for index, image in enumerate(self._images):
             yield Frame(as_frame(image), index / self.fps, index)
 
 
-def open_source(
-    source: int | str | Path | Iterable[np.ndarray] | Source, *, size: tuple[int, int] | None = (640, 480),
-    patience: float = 5.0,
-) -> Source:
-    """The source that a user's word names: a camera's number, a file, a folder, a URL, `"clip"`, or arrays.
+def open_source(source: int | str | Path | Iterable[np.ndarray] | Source, *, patience: float = 5.0) -> Source:
+    """The source that a user's word names.
 
-    `size` and `patience` are for live sources (see `Camera`). Raises SourceError when it is missing or unreadable.
+    Parameters
+    ----------
+    source : a camera's number, a file, a folder, a URL, `"clip"`, arrays as in `pipeline`, or an open Source.
+    patience : seconds to wait for a live frame, and to try to open a device again that went away, before giving up.
+
+    Raises
+    ------
+    SourceError when it is missing or unreadable.
+
+    Examples
+    --------
+    >>> with open_source("rtsp://door/1", patience=30) as source:
+    ...     summary = run(source, output="door.mp4")
     """
     if isinstance(source, Source):
         return source
     if isinstance(source, (int, np.integer)) or (isinstance(source, str) and source.strip().isdecimal()):
-        return Camera(int(source), size=size, patience=patience)
+        return Capture(int(source), patience=patience)
     if not isinstance(source, (str, Path)):
-        return Frames(source)
-    text = str(source)
-    if text == CLIP:
-        return VideoFile(data.clip_path(), title=CLIP_TITLE)
-    if "://" in text:
-        capture = open_capture(text, patience=patience)
-        # A file on a web server has a length, a stream has none.
-        if capture is not None and capture.get(cv2.CAP_PROP_FRAME_COUNT) > 0:
-            return VideoFile(text, capture=capture)
-        if capture is None:
-            raise SourceError(f"source: nothing can be read from {text}; must be {ALLOWED}")
-        return Camera(text, patience=patience, capture=capture)
-    path = Path(text).expanduser()
-    if path.is_dir() or (path.is_file() and path.suffix.lower() in PICTURES):
-        return Pictures(path)
-    return VideoFile(path)
+        return Arrays(source)
+    if source == CLIP:
+        return Capture(data.clip_path(), title="the embedded clip")
+    if "://" in str(source):
+        return Capture(str(source), patience=patience)
+    path = Path(source).expanduser()
+    is_picture = path.is_dir() or (path.is_file() and path.suffix.lower() in PICTURES)
+    return Pictures(path) if is_picture else Capture(path)
+
+
+def open_capture(target: int | str | Path, *, patience: float = 5.0) -> cv2.VideoCapture | None:
+    """Open a camera (its number), a URL or a file; None when that fails. `patience`: seconds that a URL may take."""
+    if isinstance(target, str):
+        limits = (cv2.CAP_PROP_OPEN_TIMEOUT_MSEC, cv2.CAP_PROP_READ_TIMEOUT_MSEC)
+        options = [value for limit in limits for value in (limit, int(patience * 1000))]
+        capture = cv2.VideoCapture(target, cv2.CAP_FFMPEG, options)
+    else:
+        capture = cv2.VideoCapture(target if isinstance(target, int) else str(target))
+    if not capture.isOpened():
+        capture.release()
+        return None
+    if isinstance(target, int):
+        # A driver's queue of old frames is what makes live views lag.
+        capture.set(cv2.CAP_PROP_BUFFERSIZE, 1)
+        capture.set(cv2.CAP_PROP_FRAME_WIDTH, SIZE[0])
+        capture.set(cv2.CAP_PROP_FRAME_HEIGHT, SIZE[1])
+    return capture
+
+
+def _obstacle(target: int | str | Path) -> str:
+    """Why a capture could not be opened."""
+    if isinstance(target, int):
+        return f"camera {target} cannot be opened (cameras found: {', '.join(map(str, cameras())) or 'none'})"
+    if isinstance(target, str):
+        return f"nothing can be read from {target}"
+    if not target.is_file():
+        return f"there is no file {target}"
+    return f"{target} ({target.stat().st_size:,} bytes) is not a video that OpenCV reads, or cut off before its index"
+
+
+def cameras(*, limit: int = 4) -> list[int]:
+    """Numbers of the cameras there are: read from /dev on Linux, tried one by one (0 … limit - 1) elsewhere."""
+    if sys.platform.startswith("linux"):
+        names = (path.name.removeprefix("video") for path in Path("/dev").glob("video*"))
+        return sorted(int(name) for name in names if name.isdecimal())
+    number = 0
+    while number < limit and (capture := open_capture(number)) is not None:
+        capture.release()
+        number += 1
+    return list(range(number))
+
+
+def decode(content: bytes | memoryview) -> np.ndarray | None:
+    """An encoded picture (JPEG, PNG …) as uint8 [H, W, 3] RGB; None when it is none, or larger than OpenCV accepts."""
+    try:
+        # imdecode instead of imread: file names outside ASCII work on Windows too.
+        bgr = cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_COLOR)
+    except cv2.error:
+        return None
+    return None if bgr is None else as_frame(bgr[:, :, ::-1])

@@ -9,29 +9,32 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from fer_utils.data import ClipTruth
 from fer_utils.faces import Box, iou
-from fer_utils.realtime.pipeline import STAGES, Result
+from fer_utils.realtime._pipeline import STAGES, Result
 
-__all__ = ["MATCH", "Detection", "Summary", "Truth", "detection"]
+__all__ = ["Detection", "Summary", "detection"]
 
 MATCH = 0.3  # a found box and the true one must overlap this much (IoU): MTCNN frames a face tighter than people do
 KEPT = 10_000  # frames whose times are remembered: enough for percentiles, and flat memory in a run of days
-
-
-@dataclass(frozen=True)
-class Truth:
-    """What is known of a frame: the face's `box` (None: no face), and whether a detector is `expected` to find it."""
-
-    box: Box | None
-    expected: bool
+OUTSIDE = ("read", "write")  # stages that are no latency
 
 
 @dataclass(frozen=True)
 class Detection:
-    """Frames that hold a face and in how many of them it was found; frames without one, and in how many one was seen.
+    """How the boxes found compare with the truth, in frames.
 
-    `partial` counts frames with too little of the face to ask for it or to object; `stray` boxes that lie elsewhere
-    than the true face.
+    Attributes
+    ----------
+    with_face, found : frames that hold a face, and in how many of them it was found.
+    without, false : frames without one, and in how many one was seen.
+    partial : frames with too little of the face to ask for it or to object.
+    stray : boxes that lie elsewhere than the true face.
+
+    Examples
+    --------
+    >>> str(detection(boxes, truth))
+    'face found in 165 of 167 frames that hold one (98.8 %), …'
     """
 
     with_face: int
@@ -54,22 +57,48 @@ class Detection:
         )
 
 
-def detection(found: Sequence[Sequence[Box]], truth: Sequence[Truth]) -> Detection:
-    """Compare the boxes found in each frame with the truth about it; `truth` may go on after the last frame."""
+def detection(found: Sequence[Sequence[Box]], truth: Sequence[ClipTruth]) -> Detection:
+    """Compare the boxes found in each frame with the truth about it.
+
+    Parameters
+    ----------
+    found : boxes (x, y, width, height in pixels) of each frame.
+    truth : one entry a frame, as `data.clip_truth()` has it; may go on after the last frame.
+
+    Raises
+    ------
+    ValueError when `truth` is shorter than `found`.
+
+    Examples
+    --------
+    >>> boxes = [[track.box for track in result.tracks] for result in pipeline("clip")]
+    >>> print(detection(boxes, data.clip_truth()))
+    """
     if len(found) > len(truth):
         raise ValueError(f"truth: must have an entry for each of the {len(found)} frames; got {len(truth)}")
     pairs = list(zip(found, truth, strict=False))
-    hits = [[iou(box, true.box) >= MATCH for box in boxes] for boxes, true in pairs if true.expected]
-    empty = [boxes for boxes, true in pairs if true.box is None]
-    stray = sum(not hit for boxes, true in pairs if true.box for hit in (iou(box, true.box) >= MATCH for box in boxes))
+    hits = [(true, [iou(box, true.box) >= MATCH for box in boxes]) for boxes, true in pairs if true.box]
+    expected = [any(hit) for true, hit in hits if true.expected]
+    empty = [bool(boxes) for boxes, true in pairs if true.box is None]
     return Detection(
-        with_face=len(hits), found=sum(map(any, hits)), without=len(empty), false=sum(bool(boxes) for boxes in empty),
-        partial=len(pairs) - len(hits) - len(empty), stray=stray,
+        with_face=len(expected), found=sum(expected), without=len(empty), false=sum(empty),
+        partial=len(hits) - len(expected), stray=sum(hit.count(False) for _, hit in hits),
     )
 
 
 class Summary:
-    """Add results as they come; read the attributes, `stages`, `fps`, `percentile` or `lines` at any time."""
+    """Add results as they come; read it at any time.
+
+    Attributes
+    ----------
+    frames, faces, frames_with_face : counts. `video_seconds` : the last frame's time.
+    labels : frames by label. `tracks` : the same for each track's id.
+
+    Examples
+    --------
+    >>> summary = run("talk.mp4")
+    >>> summary.fps, summary.percentile(95), summary.labels.most_common(1)
+    """
 
     def __init__(self) -> None:
         self.frames = self.faces = self.frames_with_face = 0
@@ -115,23 +144,23 @@ class Summary:
 
     def percentile(self, q: float) -> float:
         """Percentile (0–100) of the milliseconds from a frame's arrival to its labels drawn."""
-        work = [ms for stage, ms in self.stages.items() if stage not in ("read", "write")]
+        work = [spent for stage, spent in self.stages.items() if stage not in OUTSIDE]
         return float(np.percentile(np.sum(work, axis=0), q)) if work else float("nan")
 
     def lines(self) -> list[str]:
         """The summary in words, one line a fact."""
         if not self.frames:
             return ["no frame was processed"]
-        lines = [
+        speed = (
             f"speed: {self.fps:.1f} FPS over {self.frames} frames; from frame to drawn label "
             f"median {self.percentile(50):.1f} ms, p95 latency {self.percentile(95):.1f} ms"
-        ]
+        )
         if not self.faces:
-            return [*lines, f"faces: no face was found in {self.frames} frames"]
+            return [speed, f"faces: no face was found in {self.frames} frames"]
         shown = ", ".join(
             f"track {number}: {' / '.join(f'{label} {n}' for label, n in counts.most_common(3))}"
             for number, counts in list(self.tracks.items())[:8]
         )
         more = f" and {len(self.tracks) - 8} more" if len(self.tracks) > 8 else ""
         where = f"faces: in {self.frames_with_face} of {self.frames} frames, {len(self.tracks)} tracks"
-        return [*lines, f"{where} (frames by apparent expression: {shown}{more})"]
+        return [speed, f"{where} (frames by apparent expression: {shown}{more})"]

@@ -7,26 +7,22 @@ moving average whose half-life is given in seconds, so that a slow camera is smo
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from fer_utils.data import CLASSES
-from fer_utils.faces import Box
-from fer_utils.faces.boxes import assign, centre, distance
+from fer_utils.faces import Box, Face
 
-if TYPE_CHECKING:
-    from fer_utils.faces import Face
-
-__all__ = ["UNCERTAIN", "Track", "Tracker", "flicker"]
+__all__ = ["UNCERTAIN", "Track", "Tracker", "assign", "flicker"]
 
 UNCERTAIN = "uncertain"
-# A face may be this many face sizes away from where its track expects it, and still be the same face.
-GATE = 1.0
+GATE = 1.0  # face sizes that a face may be away from where its track expects it, and still be the same face
 VELOCITY_HALF_LIFE = 0.15  # seconds
+MARGIN = 0.05  # by which another class must lead before the label changes; the threshold is as sticky
+MAX_GAP = 1.0  # seconds that a face may be out of sight and keep its id
+CONFIRM = 0.95  # a new face with a lower score must be seen twice before it counts
 
 
 @dataclass
@@ -36,11 +32,16 @@ class Track:
     Attributes
     ----------
     id : 1, 2, 3 … in order of appearance, never used twice; 0 while the face waits to be confirmed.
-    box : x, y, width, height in frame pixels, when last seen. `score` the detector's confidence in it, 0–1.
-    landmarks : float32 [5, 2] (x, y) in frame pixels, or None.
-    time : seconds, when last seen. `born` when first seen.
-    raw : float32 [7] probabilities of the last frame; `probabilities` the same, smoothed; both None until classified.
-    label : the class shown (kept until another leads clearly); `uncertain` when no class reaches the threshold.
+    box : x, y, width, height in frame pixels, when last seen. `score` : the detector's confidence in it, 0–1.
+    landmarks : float32 [5, 2], x and y in frame pixels, or None.
+    time : seconds, when last seen. `born` : when first seen.
+    raw : float32 [7], probabilities of the last frame; `probabilities` : the same, smoothed; None until classified.
+    label : the class shown, kept until another leads clearly. `uncertain` : no class reaches `min_confidence`.
+
+    Examples
+    --------
+    >>> for track in result.tracks:
+    ...     print(track.id, track.text, track.confidence, track.box)
     """
 
     box: Box
@@ -77,7 +78,7 @@ class Track:
         """Take over a face seen at `time` (seconds)."""
         elapsed = time - self.time
         if elapsed > 0:
-            measured = (centre(face.box) - centre(self.box)) / elapsed
+            measured = (_centre(face.box) - _centre(self.box)) / elapsed
             self.velocity = self.velocity + _weight(elapsed, VELOCITY_HALF_LIFE) * (measured - self.velocity)
         self.box, self.score, self.landmarks = _plain(face.box), float(face.score), face.landmarks
         self.time, self.hits = time, self.hits + 1
@@ -88,28 +89,14 @@ class Tracker:
 
     Parameters
     ----------
-    max_gap : seconds that a face may be out of sight and keep its id.
     half_life : seconds after which an old probability counts half; 0 switches smoothing off.
-    uncertain : a smoothed probability below this is shown as "uncertain"; 0–1.
-    margin : another class must lead by this much before the label changes (and the threshold is as sticky).
-    confirm : a new face with a lower score than this must be seen twice before it counts; 0–1.
+    min_confidence : a smoothed probability below this is shown as "uncertain"; 0–1.
     """
 
-    def __init__(
-        self, *, max_gap: float = 1.0, half_life: float = 0.4, uncertain: float = 0.4, margin: float = 0.05,
-        confirm: float = 0.95,
-    ) -> None:
-        for name, value in (("max_gap", max_gap), ("half_life", half_life)):
-            if not value >= 0:
-                raise ValueError(f"{name}: must be 0 or more seconds; got {value}")
-        for name, value in (("uncertain", uncertain), ("margin", margin), ("confirm", confirm)):
-            if not 0 <= value <= 1:
-                raise ValueError(f"{name}: must lie in 0–1; got {value}")
-        self.max_gap, self.half_life, self.uncertain = max_gap, half_life, uncertain
-        self.margin, self.confirm = margin, confirm
+    def __init__(self, *, half_life: float = 0.4, min_confidence: float = 0.4) -> None:
+        self.half_life, self.min_confidence = half_life, min_confidence
         self.tracks: list[Track] = []
-        self._count = 0
-        self._now = -np.inf
+        self._count, self._now = 0, -np.inf
 
     @property
     def visible(self) -> list[Track]:
@@ -139,7 +126,7 @@ class Tracker:
         The confirmed tracks seen in this frame, by id. They go on living: copy what you keep.
         """
         self._now = time
-        self.tracks = [track for track in self.tracks if time - track.time <= self.max_gap]
+        self.tracks = [track for track in self.tracks if time - track.time <= MAX_GAP]
         for face, track in zip(faces, self._match(faces, time, owners or [None] * len(faces)), strict=True):
             if track is None:
                 self.tracks.append(Track(_plain(face.box), float(face.score), face.landmarks, time=time, born=time))
@@ -147,7 +134,7 @@ class Tracker:
                 track.move(face, time)
         self.tracks = [track for track in self.tracks if track.id or track.time == time]
         for track in self.visible:
-            if not track.id and (sure or track.hits > 1 or track.score >= self.confirm):
+            if not track.id and (sure or track.hits > 1 or track.score >= CONFIRM):
                 self._count += 1
                 track.id = self._count
         return sorted((track for track in self.visible if track.id), key=lambda track: track.id)
@@ -155,14 +142,14 @@ class Tracker:
     def classify(self, tracks: Sequence[Track], probabilities: np.ndarray, time: float) -> None:
         """Give tracks the probabilities (float [N, 7], one row a track) of the frame at `time` and smooth them."""
         for track, raw in zip(tracks, np.asarray(probabilities, np.float32), strict=True):
-            weight = 1.0 if track.probabilities is None else _weight(time - track.classified, self.half_life)
             before = raw if track.probabilities is None else track.probabilities
-            track.raw, track.probabilities, track.classified = raw, before + np.float32(weight) * (raw - before), time
-            self._decide(track)
-
-    def snapshot(self, tracks: Sequence[Track]) -> list[Track]:
-        """Copies that later frames do not change."""
-        return [copy.copy(track) for track in tracks]
+            weight = np.float32(_weight(time - track.classified, self.half_life))
+            track.raw, track.probabilities, track.classified = raw, before + weight * (raw - before), time
+            best = int(np.argmax(track.probabilities))
+            if not track.label or track.probabilities[best] >= track.confidence + MARGIN:
+                track.label = CLASSES[best]
+            threshold = self.min_confidence if track.uncertain else self.min_confidence - MARGIN
+            track.uncertain = bool(track.confidence < threshold)
 
     def reset(self) -> None:
         """Forget all faces (another scene follows); ids go on counting."""
@@ -172,25 +159,78 @@ class Tracker:
         result = list(owners)
         free = [track for track in self.tracks if not any(track is owner for owner in owners)]
         open_faces = [i for i, owner in enumerate(owners) if owner is None]
-        cost = np.array([[distance(track.predicted(time), faces[i].box) for i in open_faces] for track in free])
+        cost = np.array([[_distance(track.predicted(time), faces[i].box) for i in open_faces] for track in free])
         for row, column in assign(cost.reshape(len(free), len(open_faces)), limit=GATE):
             result[open_faces[column]] = free[row]
         return result
 
-    def _decide(self, track: Track) -> None:
-        best = int(np.argmax(track.probabilities))
-        if not track.label or track.probabilities[best] >= track.confidence + self.margin:
-            track.label = CLASSES[best]
-        threshold = self.uncertain if track.uncertain else self.uncertain - self.margin
-        track.uncertain = bool(track.confidence < threshold)
-
 
 def flicker(labels: Sequence[str], times: Sequence[float]) -> float:
-    """Label changes a second over one track: `labels[i]` was shown at `times[i]` (seconds)."""
+    """Label changes a second over one track.
+
+    Parameters
+    ----------
+    labels : what was shown, frame by frame.
+    times : seconds, one entry a label.
+
+    Raises
+    ------
+    ValueError when the two differ in length.
+
+    Examples
+    --------
+    >>> flicker(["Happy", "Sad", "Sad", "Happy"], [0, 1, 2, 4])
+    0.5
+    """
     if len(labels) != len(times):
         raise ValueError(f"times: must have one entry a label; got {len(times)} for {len(labels)} labels")
     changes = sum(a != b for a, b in zip(labels, labels[1:], strict=False))
     return changes / (times[-1] - times[0]) if len(times) > 1 and times[-1] > times[0] else 0.0
+
+
+def assign(cost: np.ndarray, *, limit: float) -> list[tuple[int, int]]:
+    """Pairs (row, column) of least total cost, each row and column used once, in row order.
+
+    `cost`: float [rows, columns], finite; either side may be 0. A pair that costs more than `limit` stays unpaired.
+    The Hungarian method by shortest augmenting paths, O(n³); importing SciPy's takes half a second.
+    """
+    rows, columns = cost.shape
+    if not cost.size:
+        return []
+    n = rows + columns
+    # Every row and column has a partner of its own at price `limit`: leaving both free is then a choice like any other.
+    square = np.full((n, n), limit, float)
+    square[:rows, :columns] = np.minimum(cost, 3 * limit + 1)
+    square[rows:, columns:] = 0
+    u, v = np.zeros(n + 1), np.zeros(n + 1)  # the dual prices of rows and columns
+    row_of, way = np.full(n + 1, n), np.full(n + 1, n)  # column n: where the free row comes in
+    for row in range(n):
+        row_of[n], column = row, n
+        least, done = np.full(n, np.inf), np.zeros(n + 1, bool)
+        while row_of[column] != n:
+            done[column] = True
+            reduced = square[row_of[column]] - u[row_of[column]] - v[:n]
+            better = np.flatnonzero(~done[:n] & (reduced < least))
+            least[better], way[better] = reduced[better], column
+            column = int(np.argmin(np.where(done[:n], np.inf, least)))
+            step = least[column]
+            u[row_of[done]] += step
+            v[done] -= step
+            least[~done[:n]] -= step
+        while column != n:
+            row_of[column], column = row_of[way[column]], int(way[column])
+    pairs = sorted((int(row_of[column]), column) for column in range(columns))
+    return [(row, column) for row, column in pairs if row < rows and cost[row, column] <= limit]
+
+
+def _distance(a: Box, b: Box) -> float:
+    """Distance of two boxes' centres in face sizes, plus how much their sizes differ (natural logarithm)."""
+    size_a, size_b = (a[2] * a[3]) ** 0.5, (b[2] * b[3]) ** 0.5
+    return float(np.hypot(*(_centre(a) - _centre(b))) / max((size_a + size_b) / 2, 1e-6) + abs(np.log(size_a / size_b)))
+
+
+def _centre(box: Box) -> np.ndarray:
+    return np.array([box[0] + box[2] / 2, box[1] + box[3] / 2])
 
 
 def _weight(elapsed: float, half_life: float) -> float:

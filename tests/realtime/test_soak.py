@@ -17,7 +17,7 @@ PROGRAM = """
 import json, resource, sys
 from itertools import count
 import realtime_tools as tools
-from fer_utils.realtime import run as realtime
+from fer_utils import realtime
 
 def resident():
     with open("/proc/self/status") as file:
@@ -37,12 +37,13 @@ def look(result, drawn):
     if number in (early, total):
         taken[number] = resident()
 
-settings = realtime.Settings(model=model, every=25)
-summary = realtime.run(frames(total), tables=[table], settings=settings, on_result=look, say=lambda text: None)
+settings = realtime.Settings(model=model, detect_every=25)
+summary = realtime.run(frames(total), tables=[table], settings=settings, on_result=look, log=lambda text: None)
 print(json.dumps({"taken": taken, "frames": summary.frames, "faces": summary.faces}))
 """
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads /proc")
 def test_memory_after_twenty_thousand_frames(tmp_path):
     model = tools.tiny_classifier(tmp_path / "tiny.onnx")

@@ -1,15 +1,16 @@
+"""What a run amounted to, and how what was found compares with the truth."""
+
 from __future__ import annotations
 
 import numpy as np
 import pytest
 
+from fer_utils.data import ClipTruth
+from fer_utils.realtime import Frame, Result, Summary, Track, detection
 from fer_utils.realtime import summary as summary_module
-from fer_utils.realtime.frame import Frame
-from fer_utils.realtime.pipeline import Result
-from fer_utils.realtime.summary import Summary, Truth, detection
-from fer_utils.realtime.tracker import Track
 
 FACE, ELSEWHERE = (100.0, 100.0, 80.0, 100.0), (400.0, 100.0, 80.0, 100.0)
+VISIBLE, PARTIAL, EMPTY = ClipTruth(FACE, "Happy", 1.0), ClipTruth(FACE, "Happy", 0.5), ClipTruth(None, None, 0.0)
 
 
 def a_result(index: int, labels: dict[int, str], **milliseconds: float) -> Result:
@@ -22,8 +23,8 @@ def a_result(index: int, labels: dict[int, str], **milliseconds: float) -> Resul
 
 
 def test_detection_counts_each_kind_of_frame():
-    truth = [Truth(FACE, True), Truth(FACE, True), Truth(FACE, True), Truth(None, False), Truth(None, False)]
-    truth += [Truth(FACE, False), Truth(FACE, False)]
+    truth = [VISIBLE, VISIBLE, VISIBLE, EMPTY, EMPTY]
+    truth += [PARTIAL, PARTIAL]
     found = [[FACE], [], [FACE, ELSEWHERE], [], [ELSEWHERE], [FACE], []]
     result = detection(found, truth)
     assert (result.with_face, result.found, result.without, result.false) == (3, 2, 2, 1)
@@ -33,15 +34,15 @@ def test_detection_counts_each_kind_of_frame():
 
 
 def test_a_box_elsewhere_is_no_find():
-    result = detection([[ELSEWHERE]], [Truth(FACE, True)])
+    result = detection([[ELSEWHERE]], [VISIBLE])
     assert (result.found, result.stray) == (0, 1)
 
 
 def test_truth_may_be_longer_but_not_shorter():
-    assert detection([[FACE]], [Truth(FACE, True)] * 3).with_face == 1
+    assert detection([[FACE]], [VISIBLE] * 3).with_face == 1
     assert np.isnan(detection([], []).rate)
-    with pytest.raises(ValueError, match="truth: must have an entry for each of the 2 frames; got 1"):
-        detection([[], []], [Truth(None, False)])
+    with pytest.raises(ValueError, match="^truth: "):
+        detection([[], []], [EMPTY])
 
 
 def test_counts_and_times():

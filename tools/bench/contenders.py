@@ -56,8 +56,7 @@ class Contender:
 
 def _ours(model: str, **settings: object) -> Callable[[], Adapter]:
     def load() -> Adapter:
-        from fer_utils.realtime.frame import Frame
-        from fer_utils.realtime.pipeline import Pipeline, Settings
+        from fer_utils.realtime import Frame, Pipeline, Settings
 
         pipe = Pipeline(Settings(model=model, **settings))
 
@@ -140,11 +139,11 @@ CONTENDERS = (
     Contender("ours-light", "ours, MobileNetV3-Large", _ours(LIGHT), True, True, OURS, LIGHT, LIGHT),
     Contender("ours-heavy", "ours, Xception", _ours(HEAVY), True, True, OURS, HEAVY, HEAVY),
     Contender(
-        "ours-every", "ours, Xception, no tracking", _ours(HEAVY, every=1), True, True, OURS, HEAVY, HEAVY
+        "ours-every", "ours, Xception, no tracking", _ours(HEAVY, detect_every=1), True, True, OURS, HEAVY, HEAVY
     ),
     Contender(
         "ours-whole", "ours, Xception, no tracking, full size",
-        _ours(HEAVY, every=1, detect_width=WHOLE), True, True, OURS, HEAVY, HEAVY,
+        _ours(HEAVY, detect_every=1, detect_width=WHOLE), True, True, OURS, HEAVY, HEAVY,
     ),
     Contender("fer", "fer, MTCNN", _fer, True, False, ("fer", "tensorflow", "facenet-pytorch", *TORCH), "", "fer"),
     Contender("facex", "facex, Haar cascade", _facex, True, False, ("facex", "tensorflow"), "", "facex"),

@@ -1,79 +1,98 @@
 """One frame in, its faces with ids and probabilities out: detect, follow, crop, classify, smooth. Every stage is timed.
 
-MTCNN's cascade runs on a reduced copy of every k-th frame, and at once when a face is lost; in between O-Net alone
-follows each face at full size. Needs onnxruntime, OpenCV and NumPy, never TensorFlow.
+MTCNN's cascade runs on a reduced copy of every k-th frame (a detection frame), and at once when a face is lost; on the
+tracking frames in between, O-Net alone follows each face at full size. Needs onnxruntime, OpenCV and NumPy only.
 """
 
 from __future__ import annotations
 
+import copy
 import os
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field, replace
-from types import TracebackType
 
 import cv2
 import numpy as np
 
 from fer_utils.faces import Box, Detector, Face, crop_face, iou, to_inputs
 from fer_utils.models.classifier import Classifier, ModelError, available
-from fer_utils.realtime.frame import Frame
+from fer_utils.realtime.sources import Frame
 from fer_utils.realtime.tracker import Track, Tracker
 
-__all__ = ["PREFERRED", "STAGES", "Pipeline", "Result", "Settings", "best_model"]
+__all__ = ["Pipeline", "Result", "Settings", "best_model"]
 
 PREFERRED = ("xception", "mobilenet_v3_large", "efficientnet_b0", "resnet18")
 STAGES = ("detect", "refine", "track", "crop", "classify")
 MIN_SIDE = 12  # pixels; P-Net sees nothing in a smaller picture
 SMALLEST_FACE = 20  # pixels, in the reduced copy
 SAME_FACE = 0.4  # two boxes that overlap more than this (IoU) are one face
+REFINE_SCORE = 0.8  # a followed face with a lower O-Net score than this makes its frame a detection frame
 
 
 @dataclass(frozen=True)
 class Settings:
     """How a pipeline works.
 
-    model : name of a model in models/ or path of an .onnx file; None: the best of PREFERRED that is there.
-    every : run the whole detector on every k-th frame (1: on each).
-    detect_width : width of the reduced copy that it searches, pixels; faces from 20 pixels in it are found, that is
+    Parameters
+    ----------
+    model : name of a model in models/ or path of an .onnx file; None: `best_model()`.
+    detect_every : every k-th frame is a detection frame, which is searched for faces (1: each is).
+    detect_width : width of the reduced copy that is searched, pixels; faces from 20 pixels in it are found, that is
         from a sixteenth of the frame's width at 320. Separate pictures are searched at three times this width.
-    refine_score : a followed face that O-Net trusts less than this (0–1) makes the whole detector look again.
-    half_life, uncertain, max_gap : see `tracks.Tracker`.
+    half_life : seconds after which an old probability counts half; 0 switches smoothing off.
+    min_confidence : a smoothed probability below this is shown as "uncertain"; 0–1.
     threads : threads of the networks; 0: as many as this process may use cores, at most 4.
+
+    Raises
+    ------
+    ValueError for a value out of its range.
+
+    Examples
+    --------
+    >>> light = Settings(model="mobilenet_v3_large", detect_every=5)
+    >>> summary = run("talk.mp4", settings=light)
     """
 
     model: str | None = None
-    every: int = 10
+    detect_every: int = 10
     detect_width: int = 320
-    refine_score: float = 0.8
     half_life: float = 0.4
-    uncertain: float = 0.4
-    max_gap: float = 1.0
+    min_confidence: float = 0.4
     threads: int = 0
 
     def __post_init__(self) -> None:
-        for name, low in (("every", 1), ("detect_width", 64), ("threads", 0)):
-            if getattr(self, name) < low:
+        for name, low in (("detect_every", 1), ("detect_width", 64), ("half_life", 0), ("threads", 0)):
+            if not getattr(self, name) >= low:
                 raise ValueError(f"{name}: must be {low} or more; got {getattr(self, name)}")
-        if not 0 <= self.refine_score <= 1:
-            raise ValueError(f"refine_score: must lie in 0–1; got {self.refine_score}")
+        if not 0 <= self.min_confidence <= 1:
+            raise ValueError(f"min_confidence: must lie in 0–1; got {self.min_confidence}")
 
 
 @dataclass(frozen=True)
 class Result:
     """What a frame holds.
 
-    frame : the picture, its time and number. tracks : its faces by id, each with `box`, `landmarks`, `probabilities`
-    (smoothed), `raw`, `label`, `text`; copies that later frames do not change. hidden : boxes where faces were a moment
-    ago. detected : whether the whole detector ran. milliseconds : time by stage (STAGES, and `read`).
+    Attributes
+    ----------
+    frame : the picture, its time and number.
+    tracks : its faces by id, classified; copies that later frames do not change.
+    hidden : boxes (x, y, width, height in pixels) where faces were a moment ago.
+    is_detection_frame : whether the whole frame was searched.
+    milliseconds : time by stage (`detect`, `refine`, `track`, `crop`, `classify`, and `read`).
+
+    Examples
+    --------
+    >>> for result in pipeline("talk.mp4"):
+    ...     print(result.frame.time, [track.text for track in result.tracks], result.latency)
     """
 
     frame: Frame
     tracks: list[Track]
     hidden: list[Box]
-    detected: bool
+    is_detection_frame: bool
     milliseconds: dict[str, float] = field(default_factory=dict)
 
     @property
@@ -83,7 +102,17 @@ class Result:
 
 
 def best_model() -> str:
-    """The first of PREFERRED in models/, else any other; ModelError when there is none."""
+    """Name of the most accurate classifier in models/.
+
+    Raises
+    ------
+    ModelError when there is none.
+
+    Examples
+    --------
+    >>> best_model()
+    'xception'
+    """
     there = available()
     for name in (*PREFERRED, *there):
         if name in there:
@@ -91,10 +120,21 @@ def best_model() -> str:
     raise ModelError("model: there is no classifier in models/; train one (notebook 04) and export it (notebook 07)")
 
 
-class Pipeline:
+class Pipeline(AbstractContextManager):
     """Call it with one frame after the other. A context manager; holds a detector, a classifier and a tracker.
 
-    Raises ModelError, FileNotFoundError or ValueError when a network or a setting is not usable.
+    Parameters
+    ----------
+    settings : see `Settings`.
+
+    Raises
+    ------
+    ModelError, FileNotFoundError when a network is not usable.
+
+    Examples
+    --------
+    >>> with Pipeline(Settings(model="resnet18")) as pipe:
+    ...     result = pipe(Frame(image, time=0.0, index=0))
     """
 
     def __init__(self, settings: Settings | None = None) -> None:
@@ -106,10 +146,8 @@ class Pipeline:
             detector = pool.submit(Detector, min_face_size=SMALLEST_FACE, threads=threads, fit_to_image=False)
             self.classifier = Classifier(model, threads=threads)
             self.detector = detector.result()
-        self.tracker = Tracker(
-            max_gap=self.settings.max_gap, half_life=self.settings.half_life, uncertain=self.settings.uncertain
-        )
-        self._since = self.settings.every  # frames since the whole detector ran
+        self.tracker = Tracker(half_life=self.settings.half_life, min_confidence=self.settings.min_confidence)
+        self._since = self.settings.detect_every  # frames since the last detection frame
 
     def __call__(self, frame: Frame, *, still: bool = False) -> Result:
         """Find, follow and classify the faces of a frame; `still`: it has nothing to do with the frame before."""
@@ -133,7 +171,7 @@ class Pipeline:
         with _timed(spent, "classify"):
             self.tracker.classify(seen, self.classifier.predict(inputs), frame.time)
         hidden = [track.predicted(frame.time) for track in self.tracker.lost]
-        return Result(frame, self.tracker.snapshot(seen), hidden, detect, spent)
+        return Result(frame, [copy.copy(track) for track in seen], hidden, detect, spent)
 
     def _follow(self, frame: Frame) -> tuple[list[Face], list[Track | None]]:
         """Look for each face where its track expects it."""
@@ -141,7 +179,7 @@ class Pipeline:
         owners: list[Track | None] = []
         for track in self.tracker.visible:
             face = self._refine(frame.image, track.predicted(frame.time))
-            if face is None or face.score < self.settings.refine_score:
+            if face is None or face.score < REFINE_SCORE:
                 continue
             # Two tracks on one face: the older one keeps it.
             if all(iou(face.box, other.box) < SAME_FACE for other in faces):
@@ -151,7 +189,7 @@ class Pipeline:
 
     def _must_detect(self, followed: list[Face]) -> bool:
         lost = len(followed) < len(self.tracker.visible) or bool(self.tracker.lost)
-        return lost or not followed or self._since >= self.settings.every
+        return lost or not followed or self._since >= self.settings.detect_every
 
     def _detect(self, image: np.ndarray, still: bool) -> list[Face]:
         width = self.settings.detect_width * (3 if still else 1)
@@ -182,12 +220,7 @@ class Pipeline:
         self.classifier.close()
         self.detector.close()
 
-    def __enter__(self) -> Pipeline:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, value: BaseException | None, traceback: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
 

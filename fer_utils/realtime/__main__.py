@@ -1,0 +1,74 @@
+"""Apparent expressions on moving faces: from a camera, a file, a stream or pictures to a view, a video, a table.
+
+    fer-realtime                                                            # webcam 0 in a window
+    fer-realtime --source talk.mp4 --output out.mp4 --csv out.csv --headless
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from dataclasses import fields
+
+from fer_utils import data
+from fer_utils.faces import Box
+from fer_utils.realtime import Settings, detection, run
+from fer_utils.realtime.sources import CLIP
+
+RENAMED = {"--every": ("detect_every", int), "--uncertain": ("min_confidence", float)}  # for one release
+
+
+class _Renamed(argparse.Action):
+    """An option's old name: it works, with a warning."""
+
+    def __call__(self, parser, namespace, values, option_string=None) -> None:
+        old, new = self.option_strings[0], f"--{self.dest.replace('_', '-')}"
+        print(f"warning: {old} is now {new}; the old name goes with the next release", file=sys.stderr)
+        setattr(namespace, self.dest, values)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="fer-realtime", description=__doc__.split("\n")[0])
+    add, default = parser.add_argument, Settings()
+    add("--source", default="0", help="camera number, video, picture, folder of pictures, URL or 'clip' (default: 0)")
+    add("--output", metavar="FILE", help="write the annotated video (.mp4, .mkv, .avi, .webm)")
+    add("--csv", metavar="FILE", help="write time, frame, track, box, landmarks and probabilities of every face")
+    add("--jsonl", metavar="FILE", help="the same as JSON lines, with the unsmoothed probabilities too")
+    add("--headless", action="store_true", help="open no window")
+    add("--model", help="model in models/ or an .onnx file (default: the best there is; mobilenet_v3_large is light)")
+    add("--detect-every", type=int, default=default.detect_every, help="search every k-th frame (%(default)s)")
+    add("--detect-width", type=int, default=default.detect_width, help="pixels across the searched copy (%(default)s)")
+    add("--half-life", type=float, default=default.half_life, help="seconds; 0 = no smoothing (%(default)s)")
+    add("--min-confidence", type=float, default=default.min_confidence, help="below this: 'uncertain' (%(default)s)")
+    add("--threads", type=int, default=default.threads, help="0 = the cores there are, at most 4")
+    add("--max-frames", type=int, help="stop after so many frames")
+    add("--blur-faces", action="store_true", help="make faces unrecognizable in the window and the video")
+    for old, (dest, kind) in RENAMED.items():
+        add(old, type=kind, dest=dest, action=_Renamed, default=argparse.SUPPRESS, help=argparse.SUPPRESS)
+    return parser
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """The command line. Returns the exit code: 0, or 2 after one line that says what is wrong."""
+    options = _parser().parse_args(arguments)
+    boxes: list[list[Box]] = []
+    is_clip = options.source == CLIP
+    try:
+        run(
+            options.source, output=options.output, tables=[table for table in (options.csv, options.jsonl) if table],
+            headless=options.headless, blur=options.blur_faces, max_frames=options.max_frames,
+            settings=Settings(**{field.name: getattr(options, field.name) for field in fields(Settings)}),
+            on_result=(lambda result, _: boxes.append([track.box for track in result.tracks])) if is_clip else None,
+        )
+        if is_clip:
+            print(f"truth: {detection(boxes, data.clip_truth())}")
+    except (ValueError, FileNotFoundError) as error:  # the errors of sources, sinks, models and images are ValueErrors
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        return 130
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,154 @@
+"""Apparent expressions on moving faces: from a camera, a file, a stream or pictures to a view, a video, a table.
+
+Everything stays on this machine, and nothing is stored unless an output is named.
+"""
+
+from __future__ import annotations
+
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from fer_utils.realtime._pipeline import Pipeline, Result, Settings
+from fer_utils.realtime.overlay import annotate
+from fer_utils.realtime.sinks import SinkError, Table, VideoSink, Window, copy_sound
+from fer_utils.realtime.sources import Source, open_source
+from fer_utils.realtime.summary import Summary
+
+__all__ = ["pipeline", "run"]
+
+AnySource = int | str | Path | Iterable[np.ndarray] | Source
+
+
+def pipeline(
+    source: AnySource, *, settings: Settings | None = None, pipe: Pipeline | None = None,
+    max_frames: int | None = None, **options: object,
+) -> Iterator[Result]:
+    """Iterate over a source's frames with their faces.
+
+    Parameters
+    ----------
+    source : a camera's number, a video file, a picture or a folder of pictures, a URL, `"clip"` (the embedded one), an
+        open Source, or arrays: [H, W], [H, W, 1], [H, W, 3] RGB or [H, W, 4] RGBA; uint8, uint16, bool, or float in
+        [0, 1] or [0, 255].
+    settings, options : see `Settings`; options replace single settings.
+    pipe : a Pipeline to use (it stays open) instead of a new one.
+    max_frames : stop after so many frames.
+
+    Yields
+    ------
+    Result for every frame; a live source skips frames that came while one was being worked on.
+
+    Raises
+    ------
+    SourceError (CaptureLost, CaptureTimeout when a live source goes away), ModelError, ImageError, ValueError. Whatever
+    ends the iteration, the source is closed.
+
+    Examples
+    --------
+    >>> for result in pipeline("talk.mp4", detect_every=5):
+    ...     print(result.frame.time, [track.text for track in result.tracks])
+    """
+    if max_frames is not None and max_frames < 1:
+        raise ValueError(f"max_frames: must be 1 or more; got {max_frames}")
+    with ExitStack() as stack:
+        frames = stack.enter_context(open_source(source))
+        pipe = pipe or stack.enter_context(Pipeline(replace(settings or Settings(), **options)))
+        start, done = time.perf_counter(), 0
+        for frame in frames:
+            read = (time.perf_counter() - start) * 1000
+            result = pipe(frame, still=frames.still)
+            result.milliseconds["read"] = read
+            yield result
+            start, done = time.perf_counter(), done + 1
+            if frames.stopped or done == max_frames:
+                return
+
+
+def run(
+    source: AnySource, *, output: str | Path | None = None, tables: Iterable[str | Path] = (), headless: bool = True,
+    blur: bool = False, max_frames: int | None = None, settings: Settings | None = None,
+    on_result: Callable[[Result, np.ndarray], object] | None = None, log: Callable[[str], object] = print,
+    summary: Summary | None = None,
+) -> Summary:
+    """Process a source and show or write what is found.
+
+    Parameters
+    ----------
+    source, settings, max_frames : as for `pipeline`.
+    output : video to write. `tables` : `.csv` and `.jsonl` files to write. `headless` : open no window.
+    blur : make faces unrecognizable wherever they are shown or written.
+    on_result : called with each result and its annotated frame (uint8 [H, W, 3] RGB); return False to stop.
+    log : receives each line for the user. `summary` : one to fill while the run goes on.
+
+    Returns
+    -------
+    Summary. Ctrl-C (SIGINT) and SIGTERM end the run early but regularly: the video is finished, the tables complete.
+
+    Raises
+    ------
+    As `pipeline`, and SinkError; outputs are closed first.
+
+    Examples
+    --------
+    >>> summary = run("talk.mp4", output="labelled.mp4", tables=["labelled.csv"])
+    >>> summary.fps
+    """
+    summary, sinks = Summary() if summary is None else summary, None
+    try:
+        with ExitStack() as stack:
+            frames = stack.enter_context(open_source(source))
+            if output and frames.path and Path(output).expanduser().resolve() == frames.path.resolve():
+                raise SinkError(f"output: {output} is the source itself; name another file")
+            pipe = stack.enter_context(Pipeline(settings))
+            video = output and stack.enter_context(VideoSink(output, fps=frames.fps, live=frames.live))
+            tables = [stack.enter_context(Table(path)) for path in tables]
+            window = None if headless else stack.enter_context(Window(frames.title))
+            sinks = [*tables, video] if video else tables
+            stack.enter_context(_stoppable(frames))
+            log(f"source: {frames.title}")
+            log(f"model: {pipe.classifier.path.stem}; a detection frame every {pipe.settings.detect_every} frames")
+            for result in pipeline(frames, pipe=pipe, max_frames=max_frames):
+                start = time.perf_counter()
+                drawn = annotate(result, fps=None if frames.still else summary.recent_fps, blur=blur)
+                middle = time.perf_counter()
+                for table in tables:
+                    table.write(result)
+                if video:
+                    video.write(drawn, seconds=result.frame.time)
+                go_on = window is None or window.show(drawn)
+                summary.add(result, draw=(middle - start) * 1000, write=(time.perf_counter() - middle) * 1000)
+                if not go_on and window.failed:
+                    log("note: no window: there is no display (any more), or this OpenCV is the build without windows")
+                    window, go_on = None, bool(sinks) or not frames.live
+                if not go_on or (on_result is not None and on_result(result, drawn) is False):
+                    break
+    finally:
+        # Said after an error too: what was done until then is on disk.
+        if sinks is not None:
+            if video and video.frames and frames.path and (note := copy_sound(frames.path, video.path)):
+                frames.notes.append(note)
+            notes, wrote = (f"note: {note}" for note in frames.notes), (f"wrote: {sink}" for sink in sinks)
+            for line in (*notes, *summary.lines(), *wrote):
+                log(line)
+    return summary
+
+
+@contextmanager
+def _stoppable(source: Source) -> Iterator[None]:
+    """While this lasts, Ctrl-C and SIGTERM make the source end, instead of breaking off in the middle of a write."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = {number: signal.signal(number, lambda *_: source.stop()) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
