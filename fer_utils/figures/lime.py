@@ -1,178 +1,91 @@
-"""Figures of notebook 06: what LIME says spoke for a class, and how far it can be trusted."""
+"""LIME's maps over faces, and whether the model reacts as they say."""
 
 from __future__ import annotations
 
-import textwrap
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from fer_utils.figures.data import head, subplots
-from fer_utils.figures.style import ACCENT, COLORS, GRAY, MUTED
+from fer_utils.figures import charts
+from fer_utils.figures.face_grids import face_grid
 
 if TYPE_CHECKING:
-    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-    from fer_utils.explain.faithfulness import Faithfulness
-    from fer_utils.explain.lime import Explanation
+__all__ = ["faithfulness_curves", "overlays"]
 
-__all__ = ["caption", "class_maps", "faithfulness_curves", "region_bars", "seed_maps"]
-
-HEAT = "RdBu_r"  # red speaks for the class, blue against it
-OUTLINE = "#FFC20A"
-COLUMNS = 5
+SCALE = "RdBu_r"  # red speaks for the class, blue against it; it darkens on both sides
 
 
-def caption(explanation: Explanation, truth: str, classes: Sequence[str]) -> str:
-    """Three lines above a face: its label, what it was taken for, and which class, how probable, the map explains."""
-    shown, said = classes[explanation.label], classes[int(explanation.prediction.argmax())]
-    mark = "recognized" if said == truth else f"taken for {said}"
-    return f"labelled {truth},\n{mark}\nmap: {shown}, {100 * explanation.prediction[explanation.label]:.0f} %"
-
-
-def class_maps(
-    explanations: Sequence[Explanation], captions: Sequence[str], *, title: str, top: int = 5, note: str = ""
+def overlays(
+    images: Sequence[Sequence[np.ndarray]], values: Sequence[Sequence[np.ndarray | None]], *, title: str,
+    rows: Sequence[str] = (), columns: Sequence[str] = (), ends: tuple[str, str] = ("against", "for"),
 ) -> Figure:
-    """Faces in columns; in rows the face, LIME's weights over it, and its strongest superpixels alone.
+    """Show signed values over gray images, such as LIME's weights, in rows and columns.
 
     Parameters
     ----------
-    explanations : one for each column, at least one. Each map has its own colour scale; its end stands below the map.
-    captions : a text of one to three lines above each column.
-    top : how many superpixels the last row shows.
-    title, note : the title and what is added to it (`Fer2013.title_note`).
+    images : rows of uint8 [H, W], gray 0–255
+    values : nested alike, float [H, W] or None for the image alone; NaN (not above the noise, say) stays gray; all of
+        a figure share one colour scale
+    title, rows, columns : as in `face_grid`
+    ends : what the scale's two ends mean
+
+    Examples
+    --------
+    >>> images, heat = zip(*((e.image, e.heat) for e in explanations))
+    >>> overlays([images, images], [[None] * len(images), heat], rows=["face", "LIME's weights"], title="Angry")
     """
-    # At least five columns, so that faces are equally large in every figure.
-    figure, axes = _grid(3, max(len(explanations), COLUMNS), height=4.75)
-    for axis in axes[:, len(explanations) :].flat:
-        axis.set_visible(False)
-    for column, explanation, caption in zip(axes.T, explanations, captions, strict=False):
-        column[0].imshow(explanation.image, cmap="gray", vmin=0, vmax=255)
-        column[0].set_title(caption, fontsize=7.5, fontweight="normal", loc="center")
-        limit = _limit([explanation])
-        _heat(column[1], explanation, limit)
-        column[1].set_xlabel(f"± {limit:.2g}", fontsize=7.5, color=GRAY, labelpad=2)
-        _strongest(column[2], explanation, top)
-    names = ("the face", "LIME’s weights", f"the {top} strongest\nfor the class")
-    for axis, text in zip(axes[:, 0], names, strict=True):
-        axis.set_ylabel(text, fontsize=9, color=GRAY)
-    _scale(figure, axes)
-    head(figure, title + note)
-    return figure
-
-
-def seed_maps(
-    rows: Sequence[Sequence[Explanation]], captions: Sequence[str], *, title: str, note: str = ""
-) -> Figure:
-    """One face a row, one seed a column: LIME's weights, to be compared along the row.
-
-    `rows`: for each face its explanations, the same number each; a row has one colour scale. `captions`: a text to the
-    left of each row.
-    """
-    figure, axes = _grid(len(rows), 1 + len(rows[0]), height=1.5 * len(rows) + 0.5)
-    for row, explanations, caption in zip(axes, rows, captions, strict=True):
-        limit = _limit(explanations)
-        row[0].imshow(explanations[0].image, cmap="gray", vmin=0, vmax=255)
-        row[0].set_ylabel(caption, fontsize=9, rotation=0, ha="right", va="center", color=GRAY)
-        for axis, explanation in zip(row[1:], explanations, strict=True):
-            _heat(axis, explanation, limit)
-    for axis, explanation in zip(axes[0, 1:], rows[0], strict=True):
-        axis.set_title(f"seed {explanation.seed}", fontsize=9, fontweight="normal", loc="center")
-    _scale(figure, axes)
-    head(figure, title + note)
-    return figure
-
-
-def faithfulness_curves(tests: Sequence[Faithfulness], *, title: str, note: str = "") -> Figure:
-    """Mean probability of the class while superpixels are hidden (left) and shown (right), against random order.
-
-    Bands hold the middle half of the faces. `tests`: one for each face, with the same number of steps.
-    """
-    figure, axes = subplots(1, 2, height=3.1, sharey=True)
-    share = 100 * tests[0].share
-    for axis, kind, verb in zip(axes[0], ("deletion", "insertion"), ("hidden", "shown"), strict=True):
-        for name, color, text in ((kind, ACCENT, "LIME’s order"), (f"random_{kind}", GRAY, "random order")):
-            curves = np.stack([getattr(test, name) for test in tests])
-            area = np.mean([test.area(name) for test in tests])
-            axis.plot(share, curves.mean(0), color=color, lw=2, label=f"{text}, area {area:.2f}")
-            axis.fill_between(share, *np.percentile(curves, (25, 75), axis=0), color=color, alpha=0.15, lw=0)
-        axis.set(xlabel=f"superpixels {verb}, %", xlim=(0, 100), ylim=(0, 1))
-        axis.set_title(f"{kind.capitalize()}: superpixels are {verb}", fontsize=10)
-        axis.legend(fontsize=8, loc="upper right" if kind == "deletion" else "lower right")
-    axes[0, 0].set_ylabel("probability of the class")
-    head(figure, title + note)
-    return figure
-
-
-def region_bars(
-    shares: Mapping[str, np.ndarray], area: np.ndarray, regions: Sequence[str], *, title: str, note: str = ""
-) -> Figure:
-    """Share of the positive weight in each part of the face, by class, against the part's share of the pixels.
-
-    `shares`: class name → float [regions], mean over its faces. `area`: float [regions], mean over all of them.
-    """
-    from matplotlib.patheffects import withStroke
-
-    figure, axes = subplots(1, 1, height=3.0)
-    axis, place = axes[0, 0], np.arange(len(regions))
-    width = 0.8 / max(len(shares), 1)
-    for number, (name, share) in enumerate(shares.items()):
-        offset = (number - (len(shares) - 1) / 2) * width
-        bars = axis.bar(place + offset, 100 * share, width * 0.92, color=COLORS.get(name, ACCENT), label=name)
-        labels = axis.bar_label(bars, fmt="%.0f", fontsize=8, padding=1, color=GRAY, zorder=4)
-        for label in labels:  # a number may lie on the dashed line
-            label.set_path_effects([withStroke(linewidth=2.5, foreground="white")])
-    for x, part in zip(place, area, strict=True):
-        label = "share of the pixels" if x == 0 else None
-        axis.plot([x - 0.42, x + 0.42], [100 * part] * 2, color="black", lw=1.5, ls=(0, (3, 2)), label=label)
-    axis.set(xticks=place, xticklabels=[textwrap.fill(region, 11) for region in regions], ylabel="positive weight, %")
-    axis.grid(axis="x", visible=False)
-    axis.margins(y=0.15)
-    axis.legend(fontsize=8, ncols=len(shares) + 1, loc="upper left")
-    head(figure, title + note)
-    return figure
-
-
-def _grid(rows: int, columns: int, *, height: float) -> tuple[Figure, np.ndarray]:
-    figure, axes = subplots(rows, columns, height=height)
-    for axis in axes.flat:
-        axis.set(xticks=[], yticks=[])
-        axis.grid(False)
-        axis.spines[:].set_visible(False)
-    return figure, axes
-
-
-def _limit(explanations: Sequence[Explanation]) -> float:
-    """Half the range of the colour scale. A single extreme superpixel must not pale all others."""
-    return max(float(np.percentile(np.abs(np.concatenate([e.weights for e in explanations])), 99)), 1e-6)
-
-
-def _heat(axis: Axes, explanation: Explanation, limit: float) -> None:
     from matplotlib import colormaps
-
-    share = np.clip(explanation.heat / limit, -1, 1)
-    color = colormaps[HEAT](share / 2 + 0.5)
-    # Weak weights let the face through, strong ones cover it.
-    color[..., 3] = 0.75 * np.abs(share) ** 0.7
-    axis.imshow(explanation.image, cmap="gray", vmin=-60, vmax=300)
-    axis.imshow(color, interpolation="nearest")
-
-
-def _strongest(axis: Axes, explanation: Explanation, top: int) -> None:
-    mask = explanation.mask(top)
-    shown = np.where(mask, explanation.image, 150 + explanation.image * 0.2)
-    axis.imshow(shown, cmap="gray", vmin=0, vmax=255)
-    if mask.any():
-        axis.contour(np.pad(mask, 1)[1:-1, 1:-1], levels=[0.5], colors=OUTLINE, linewidths=1.3)
-
-
-def _scale(figure: Figure, axes: np.ndarray) -> None:
     from matplotlib.cm import ScalarMappable
     from matplotlib.colors import Normalize
 
-    bar = figure.colorbar(ScalarMappable(Normalize(-1, 1), HEAT), ax=axes, aspect=24, shrink=0.6, pad=0.01)
-    bar.set_ticks([-1, 0, 1], labels=["against", "0", "for"])
-    bar.outline.set_edgecolor(MUTED)
-    bar.ax.tick_params(labelsize=7.5, length=0)
+    figure = face_grid(images, rows=rows, columns=columns, title=title)
+    figure.set_figheight(0.88 * figure.get_figheight())  # the scale at the right makes the images smaller
+    axes = np.reshape(figure.axes, (len(images), -1))
+    cells = [(axes[r, c], images[r][c], one) for r, row in enumerate(values) for c, one in enumerate(row)]
+    cells = [cell for cell in cells if cell[2] is not None]
+    # The 99.5th percentile: a single extreme superpixel must not pale all others.
+    limit = max(float(np.nanpercentile(np.abs([one for *_, one in cells]), 99.5)), 1e-6)
+    for axis, image, one in cells:
+        share = np.clip(np.nan_to_num(one) / limit, -1, 1)
+        color = colormaps[SCALE](share / 2 + 0.5)
+        color[..., 3] = 0.75 * np.abs(share) ** 0.7  # weak values let the face through, strong ones cover it
+        axis.imshow(image, cmap="gray", vmin=-60, vmax=300)
+        axis.imshow(color, interpolation="nearest")
+    scale = ScalarMappable(Normalize(-limit, limit), SCALE)
+    bar = figure.colorbar(scale, ax=figure.axes, aspect=24, shrink=0.6, pad=0.01)
+    bar.set_ticks([-limit, 0, limit], labels=[f"−{limit:.2g}\n{ends[0]}", "0", f"+{limit:.2g}\n{ends[1]}"], fontsize=8)
+    return figure
+
+
+def faithfulness_curves(share: np.ndarray, curves: np.ndarray, *, title: str) -> Figure:
+    """Draw the class's mean probability while superpixels are hidden (left) and shown (right), against random order.
+
+    Parameters
+    ----------
+    share : float [K], share of the superpixels changed, 0–1
+    curves : float [N, 4, K], probability 0–1 of each face: deletion, insertion, and the same in random order; bands
+        hold the middle half of the faces
+    title : the title
+
+    Examples
+    --------
+    >>> study, _ = read_study("xception")
+    >>> faithfulness_curves(study.share, study.curves, title=f"Mean of {len(study)} faces")
+    """
+    import pandas as pd
+
+    areas = np.trapezoid(curves.mean(0), share)
+    names = [f"{kind}: area {areas[number]:.2f}, in random order {areas[number + 2]:.2f}"
+             for number, kind in enumerate(("Deletion", "Insertion"))]
+    parts = []
+    for number, curve in enumerate(np.swapaxes(curves, 0, 1)):
+        low, high = np.percentile(curve, (25, 75), axis=0)
+        parts.append(pd.DataFrame({
+            "share": 100 * share, "probability": curve.mean(0), "low": low, "high": high, "panel": names[number % 2],
+            "order": ("LIME’s order", "random order")[number // 2],
+        }))
+    return charts.curves(pd.concat(parts), x="share", y="probability", series="order", panel="panel", title=title,
+                         xlabel="superpixels hidden (left) or shown (right), percent", xlim=(0, 100), ylim=(0, 1))

@@ -2,76 +2,114 @@
 
 from __future__ import annotations
 
+import textwrap
+from collections.abc import Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from fer_utils import paths
 from fer_utils.data import COLORS
 
 if TYPE_CHECKING:
-    import PIL.Image
+    import numpy as np
     from IPython.display import Image
+    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-__all__ = ["ACCENT", "COLORS", "GRAY", "MUTED", "WIDTH", "save", "show", "use"]
+__all__ = ["save", "show", "use"]
 
-WIDTH = 7.3  # inches; at DPI this is a README's 800 pixels
-DPI = 110
-LIMIT = 150_000  # bytes a picture may take in a notebook
-
-ACCENT, GRAY, MUTED = "#0072B2", "#4D4D4D", "#BFBFBF"
+WIDTH, DPI = 7.3, 220  # inches, pixels an inch: twice the 800 pixels that a README shows
+# What is not a class: Paul Tol's muted colours, colour-blind safe and apart from the classes' (Okabe and Ito's).
+SERIES = ("#332288", "#CC6677", "#999933", "#882255", "#117733", "#AA4499")
+ACCENT, GRAY, MUTED = SERIES[0], "#4D4D4D", "#BFBFBF"  # of these only ACCENT and GRAY are dark enough for text
 
 
 def use() -> None:
-    """Set matplotlib's defaults for the whole project."""
+    """Set Matplotlib's defaults for the whole project.
+
+    Examples
+    --------
+    >>> from fer_utils import figures
+    >>> figures.use()
+    """
     import matplotlib as mpl
 
     mpl.rcParams.update({
-        "figure.dpi": DPI, "savefig.dpi": DPI, "figure.figsize": (WIDTH, 4.0), "figure.constrained_layout.use": True,
-        "font.size": 10, "axes.titlesize": 11, "axes.titleweight": "bold", "axes.titlelocation": "left",
-        "axes.labelcolor": GRAY, "axes.edgecolor": MUTED, "xtick.color": GRAY, "ytick.color": GRAY,
+        "figure.dpi": DPI / 2, "savefig.dpi": DPI, "figure.figsize": (WIDTH, 3.2), "figure.constrained_layout.use": True,
+        "figure.titlesize": 11, "figure.titleweight": "bold", "font.size": 9, "image.cmap": "gray",
+        "axes.titlesize": 9, "axes.titlelocation": "left", "axes.labelcolor": GRAY, "axes.edgecolor": MUTED,
+        "xtick.labelcolor": GRAY, "ytick.labelcolor": GRAY, "xtick.color": MUTED, "ytick.color": MUTED,
         "axes.spines.top": False, "axes.spines.right": False, "axes.grid": True, "axes.axisbelow": True,
-        "grid.color": "#E6E6E6", "grid.linewidth": 0.8, "image.cmap": "gray", "legend.frameon": False,
+        "grid.color": "#E6E6E6", "legend.frameon": False, "axes.prop_cycle": mpl.cycler(color=SERIES),
     })
 
 
-def save(fig: Figure, name: str) -> Path:
-    """Write `fig` as `<name>.png` into the figure folder (`FER_FIGURE`, default figure/), at most 150 kB.
+def colors_of(names: Iterable[str]) -> dict[str, str]:
+    """Name → "#RRGGBB": a class has its own colour, anything else the next of `SERIES`."""
+    names = dict.fromkeys(names)
+    others = [name for name in names if name not in COLORS]
+    return {name: COLORS.get(name) or SERIES[others.index(name) % len(SERIES)] for name in names}
 
-    A picture over the limit gets a palette of 256 colours, then fewer, then fewer pixels. Returns the path.
+
+def panels(rows: int, columns: int, *, height: float, title: str, **options: Any) -> tuple[Figure, np.ndarray]:
+    """A figure of README's width outside pyplot's list (Jupyter would show it twice), and its axes [rows, columns]."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(WIDTH, height), layout="constrained")
+    figure.suptitle(textwrap.fill(title, 82), x=0.01, ha="left")
+    return figure, figure.subplots(rows, columns, squeeze=False, **options)
+
+
+def legend(figure: Figure, axis: Axes, **options: Any) -> None:
+    """What an axis tells apart, below the whole figure; nothing where there is but one. Axes without data go."""
+    handles, labels = axis.get_legend_handles_labels()
+    if len(labels) > 1:
+        options = {"ncols": min(len(labels), 5), "loc": "outside lower center", "fontsize": 8} | options
+        figure.legend(handles, labels, **options)
+    for other in figure.axes:
+        if not other.has_data():
+            other.set_axis_off()
+
+
+def save(figure: Figure, name: str) -> Path:
+    """Write a figure as <name>.png, twice 800 pixels wide, into the figure folder (`FER_FIGURE`, default figure/).
+
+    Parameters
+    ----------
+    figure : matplotlib.figure.Figure
+    name : str, without ".png"
+
+    Returns
+    -------
+    pathlib.Path of the file
+
+    Examples
+    --------
+    >>> figures.save(figures.timeline(moments, title="Probabilities"), "realtime_timeline")
+    PosixPath('…/figure/realtime_timeline.png')
     """
-    from PIL import Image
-
     path = paths.figure_dir() / f"{name}.png"
     with paths.atomic(path) as temporary:
-        fig.savefig(temporary, dpi=DPI, metadata={"Software": None})
-        with Image.open(temporary) as picture:
-            full = picture.convert("RGB")
-        for colours, scale in ((256, 1.0), (96, 1.0), (96, 0.8), (64, 0.65), (48, 0.5)):
-            if temporary.stat().st_size <= LIMIT:
-                break
-            size = (round(full.width * scale), round(full.height * scale))
-            small = full.resize(size, Image.Resampling.LANCZOS)
-            small.quantize(palette=_palette(small, colours), dither=Image.Dither.NONE).save(temporary, optimize=True)
+        figure.savefig(temporary, dpi=DPI, metadata={"Software": None}, pil_kwargs={"optimize": True})
     return path
 
 
-def _palette(picture: PIL.Image.Image, colours: int) -> PIL.Image.Image:
-    """The picture's main colours and those of the classes: among many faces a label's few pixels would lose theirs."""
-    from PIL import Image
+def show(figure: Figure, name: str) -> Image:
+    """Save a figure (see `save`) and return the saved picture for a notebook, shown half as wide as its pixels.
 
-    kept = [value for color in (*COLORS.values(), ACCENT) for value in bytes.fromhex(color[1:])]
-    room = colours - len(kept) // 3
-    palette = Image.new("P", (1, 1))
-    palette.putpalette(picture.quantize(room, dither=Image.Dither.NONE).getpalette()[: 3 * room] + kept)
-    return palette
+    Parameters
+    ----------
+    figure : matplotlib.figure.Figure
+    name : str, without ".png"
 
-
-def show(fig: Figure, name: str) -> Image:
-    """Save `fig` (see `save`), close it, and return the saved picture for a notebook: the same bytes in both places."""
+    Examples
+    --------
+    >>> figure = figures.class_grid(fer.images, fer.labels, title="Faces")
+    >>> figures.show(figure, "fer")
+    """
     import matplotlib.pyplot as plt
     from IPython.display import Image
 
-    path = save(fig, name)
-    plt.close(fig)
-    return Image(path)
+    path = save(figure, name)
+    plt.close(figure)
+    return Image(path, retina=True)

@@ -205,7 +205,7 @@ def private_test() -> tuple[np.ndarray, np.ndarray] | None:
 def save(results: dict[str, Any]) -> list[Path]:
     """Write bench.json and bench.png into the figure folder."""
     from fer_utils import figures
-    from fer_utils.figures.bench import overview
+    from tools.bench.figure import overview
 
     figures.use()
     path = paths.figure_dir() / f"{NAME}.json"

@@ -1,0 +1,88 @@
+"""The real-time pipeline: probabilities over time, and where the milliseconds go."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from fer_utils.data import CLASSES
+from fer_utils.figures.style import COLORS, GRAY, legend, panels
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+__all__ = ["stage_budget", "timeline"]
+
+GAP = 0.3  # seconds; a longer gap in a track is drawn as a gap
+
+
+def timeline(moments: Sequence[tuple[float, Sequence]], *, title: str, tracks: int = 4) -> Figure:
+    """Draw the smoothed probabilities of the longest tracks over time, as bands that fill 0–1.
+
+    Parameters
+    ----------
+    moments : (seconds, classified tracks) of each frame in order; a track has id (int), probabilities (float [7], 0–1)
+    title : the title
+    tracks : how many of the longest are drawn
+
+    Examples
+    --------
+    >>> figure = timeline(live.moments, title="Smoothed probabilities")
+    >>> figures.show(figure, "realtime_timeline")
+    """
+    import pandas as pd
+
+    rows = [(seconds, track.id, *track.probabilities) for seconds, seen in moments for track in seen]
+    table = pd.DataFrame(rows, columns=["seconds", "track", *CLASSES])
+    longest = sorted(table["track"].value_counts().index[:tracks])
+    figure, axes = panels(max(len(longest), 1), 1, height=0.9 + 1.6 * max(len(longest), 1), title=title, sharex=True)
+    for axis, number in zip(axes[:, 0], longest, strict=False):
+        own = table[table["track"] == number]
+        for piece, part in own.groupby(own["seconds"].diff().gt(GAP).cumsum()):
+            axis.stackplot(part["seconds"], part[list(CLASSES)].T, colors=COLORS.values(), linewidth=0,
+                           labels=CLASSES if not piece else ())
+        axis.set(ylim=(0, 1), yticks=(0, 0.5, 1), ylabel=f"track {number}")
+        axis.grid(False)
+    if not longest:
+        axes[0, 0].set_title("no face was found")
+    axes[-1, 0].set_xlabel("seconds")
+    legend(figure, axes[0, 0], ncols=len(CLASSES), handlelength=1)
+    return figure
+
+
+def stage_budget(stages: Mapping[str, np.ndarray], *, title: str, fps: float = 30.0) -> Figure:
+    """Draw mean milliseconds by stage as two bars: detection frames and tracking frames.
+
+    Parameters
+    ----------
+    stages : stage → float [N], milliseconds of each frame; "detect" is above 0 in detection frames
+    title : the title
+    fps : a dashed line marks the time that so many frames a second leave
+
+    Examples
+    --------
+    >>> figure = stage_budget(summary.stages, title="Work for a frame, by stage")
+    >>> figures.show(figure, "realtime_budget")
+    """
+    import pandas as pd
+    from matplotlib import colormaps
+
+    table = pd.DataFrame(dict(stages))
+    groups = table.groupby(np.where(table["detect"] > 0, "detection frames", "tracking frames"))
+    means = groups.mean().loc[:, (table > 0).any()]
+    means.index = [f"{name}\n(n = {n:,})" for name, n in groups.size().items()]
+    figure, ((axis,),) = panels(1, 1, height=1.5 + 0.55 * len(means), title=title)
+    # In the pipeline's order, and not a class's colour.
+    colors = colormaps["viridis"](np.linspace(0, 1, means.shape[1]))
+    means.plot.barh(stacked=True, ax=axis, color=colors, width=0.6, legend=False)
+    totals = means.sum(axis=1)
+    for row, total in enumerate(totals):
+        axis.text(total, row, f"  {total:.1f} ms", va="center", color=GRAY)
+    axis.axvline(1000 / fps, color="black", linestyle="--", linewidth=1, label=f"{fps:.0f} frames a second")
+    axis.set(xlabel="mean milliseconds a frame", xlim=(0, 1.2 * max(totals.max(), 1000 / fps)))
+    axis.invert_yaxis()
+    axis.grid(axis="y", visible=False)
+    legend(figure, axis, handlelength=1)
+    return figure
