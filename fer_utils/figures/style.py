@@ -35,8 +35,8 @@ def use() -> None:
     import matplotlib as mpl
 
     mpl.rcParams.update({
-        "figure.dpi": DPI / 2, "savefig.dpi": DPI, "figure.figsize": (WIDTH, 3.2), "figure.constrained_layout.use": True,
-        "figure.titlesize": 11, "figure.titleweight": "bold", "font.size": 9, "image.cmap": "gray",
+        "figure.dpi": DPI / 2, "savefig.dpi": DPI, "figure.figsize": (WIDTH, 3.2), "image.cmap": "gray",
+        "figure.titlesize": 11, "figure.titleweight": "bold", "figure.constrained_layout.use": True, "font.size": 9,
         "axes.titlesize": 9, "axes.titlelocation": "left", "axes.labelcolor": GRAY, "axes.edgecolor": MUTED,
         "xtick.labelcolor": GRAY, "ytick.labelcolor": GRAY, "xtick.color": MUTED, "ytick.color": MUTED,
         "axes.spines.top": False, "axes.spines.right": False, "axes.grid": True, "axes.axisbelow": True,

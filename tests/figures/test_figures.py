@@ -21,8 +21,8 @@ POINTS = RNG.uniform(10, 40, (7, 5, 2))
 COUNTS = pd.DataFrame({"before": [4, 2, 4, 8, 4, 4, 4], "after": [4, 6, 4, 6, 4, 4, 4]}, index=CLASSES)
 DISTINCT = COUNTS.assign(after=[4, 2, 4, 6, 4, 4, 4])
 SCORES = pd.DataFrame({
-    "model": ["A", "A", "B", "B"], "score": ["accuracy", "F1"] * 2, "value": [70.1, 60, 65, 55], "low": [68.0, 58, 63, 53],
-    "high": [72.0, 62, 67, 57],
+    "model": ["A", "A", "B", "B"], "score": ["accuracy", "F1"] * 2, "value": [70.1, 60, 65, 55],
+    "low": [68.0, 58, 63, 53], "high": [72.0, 62, 67, 57],
 })
 CHANGES = SCORES.assign(panel=["scores", "change"] * 2, score=["before", "change", "before", "change"])
 LONG = pd.DataFrame({
@@ -44,10 +44,11 @@ def a_moment(seconds: float, *numbers: int) -> tuple[float, list[SimpleNamespace
 
 DRAWN = {
     "bars": lambda: figures.bars(COUNTS, title="t", label="images", marks=COUNTS["before"].rename("mark")),
-    "one row of bars": lambda: figures.bars(COUNTS[:1], title="t", label="images", horizontal=True, errors=COUNTS[:1] / 9),
+    "one row": lambda: figures.bars(COUNTS[:1], title="t", label="images", horizontal=True, errors=COUNTS[:1] / 9),
     "class counts": lambda: figures.class_counts(COUNTS, title="a very long title " * 9),
     "an empty split": lambda: figures.class_counts(COUNTS * [1, 0], title="t", columns=1),
-    "sampled counts": lambda: figures.class_counts(COUNTS, title="t", distinct=DISTINCT, before=COUNTS["before"], target=6),
+    "sampled counts": lambda: figures.class_counts(
+        COUNTS, title="t", distinct=DISTINCT, before=COUNTS["before"], target=6),
     "intervals": lambda: figures.intervals(SCORES, row="model", value="value", series="score", title="t"),
     "one interval": lambda: figures.intervals(SCORES[:1], row="model", value="value", title="t"),
     "joined intervals": lambda: figures.intervals(

@@ -62,7 +62,7 @@ def _latency(axis: Axes, entries: Sequence[Mapping[str, Any]], scene: str, limit
     for row, entry in enumerate(entries):
         one, color = entry["scenes"].get(scene), ACCENT if entry["own"] else MUTED
         if one and not entry["status"]:
-            axis.plot([one["median_ms"], one["p95_ms"]], [row, row], color=color, marker="|", markevery=[1], linewidth=2)
+            axis.plot([one["median_ms"], one["p95_ms"]], [row] * 2, color=color, marker="|", markevery=[1], linewidth=2)
             axis.plot(one["median_ms"], row, "o", color=color)
             text = f" {one['fps']:.{0 if one['fps'] >= 10 else 1}f}"
             ground = {"facecolor": "white", "edgecolor": "none", "pad": 0.6}  # readable on the dashed line too
