@@ -18,7 +18,7 @@ __all__ = ["Fer2013", "cross_split_duplicates", "describe", "duplicates", "image
            "training_indices"]
 
 _VOTES_FILE = "fer2013new.csv"
-_OFFICIAL = (28709, 3589, 3589)  # images of the three splits
+_OFFICIAL = [28709, 3589, 3589]  # images of the three splits
 _FORMAT = 2  # part of every cache key: raise it when the readers change what they return
 
 
@@ -29,7 +29,7 @@ class Fer2013:
     Attributes
     ----------
     images : uint8 [N, 48, 48], gray 0–255.
-    labels : int8 [N], index into CLASSES; -1 = unlabelled.
+    labels : int8 [N], index into CLASSES.
     usage : int8 [N], index into SPLITS.
     votes : uint8 [N, 10], FER+ votes in the order VOTE_NAMES, or None.
     origin : where it came from.
@@ -70,10 +70,9 @@ class Fer2013:
         return self.take(self.usage == SPLITS.index(split))
 
     def counts(self) -> np.ndarray:
-        """int [3, 7]: labelled samples by split and class."""
-        known = self.labels >= 0
+        """int [3, 7]: samples by split and class."""
         table = np.zeros((len(SPLITS), len(CLASSES)), int)
-        np.add.at(table, (self.usage[known], self.labels[known]), 1)
+        np.add.at(table, (self.usage, self.labels), 1)
         return table
 
     @property
@@ -110,7 +109,7 @@ def load(source: str | Path | None = None, *, votes: str | Path | None = None, c
     path = readers.contents(place)
     if path is None:
         raise DataError(f"{place} holds no FER2013; {readers.EXPECTED}")
-    raw = readers.Raw(**_cached(path, lambda: vars(readers.read(path)), cache=cache))
+    raw = readers.Raw(**_cached(path, lambda: readers.read(path)._asdict(), cache=cache))
     fer = Fer2013(raw.images, raw.labels, raw.usage, None, "the embedded sample" if is_sample else str(path), is_sample,
                   bool(raw.official_splits), np.arange(len(raw.labels), dtype=np.int32))
     file = sample.sample_votes_path() if is_sample else _votes_file(votes, (place, path))
@@ -158,14 +157,14 @@ def cross_split_duplicates(fer: Fer2013) -> np.ndarray:
 
 
 def training_indices(fer: Fer2013) -> np.ndarray:
-    """The samples to train on: of Training, labelled, and not in a test split as well; int [M], ascending.
+    """The samples to train on: of Training, and not in a test split as well; int [M], ascending.
 
     Examples
     --------
     >>> fer = load("sample")
     >>> images = fer.images[training_indices(fer)]
     """
-    return np.flatnonzero((fer.usage == 0) & (fer.labels >= 0) & ~cross_split_duplicates(fer))
+    return np.flatnonzero((fer.usage == 0) & ~cross_split_duplicates(fer))
 
 
 def duplicates(fer: Fer2013) -> dict[str, int]:
@@ -230,16 +229,14 @@ def describe(fer: Fer2013) -> str:
     >>> print(describe(load("sample")).splitlines()[0])
     Synthetic sample, not FER2013: 3,600 images of 48 × 48 (Training 2,880, PublicTest 360, PrivateTest 360)
     """
-    sizes = [int((fer.usage == i).sum()) for i in range(len(SPLITS))]
+    sizes = np.bincount(fer.usage, minlength=len(SPLITS)).tolist()
     title = "Synthetic sample, not FER2013" if fer.is_sample else "FER2013"
     parts = ", ".join(f"{name} {n:,}" for name, n in zip(SPLITS, sizes, strict=True))
     lines = [f"{title}: {len(fer):,} images of {SIDE} × {SIDE} ({parts})", f"from {fer.origin}"]
-    if (fer.labels < 0).any():
-        lines.append(f"{int((fer.labels < 0).sum()):,} images carry no label")
     if not fer.official_splits:
         lines.append("PublicTest and PrivateTest cannot be told apart in this copy: its test images are dealt half and "
                      "half, so no figure from them compares with published ones")
-    elif not fer.is_sample and tuple(sizes) != _OFFICIAL:
+    elif not fer.is_sample and sizes != _OFFICIAL:
         lines.append(f"not the whole of FER2013: its splits hold {', '.join(f'{n:,}' for n in _OFFICIAL)} images")
     lines.append("no FER+ votes" if fer.votes is None else
                  f"{'simulated' if fer.is_sample else 'FER+'} votes: {int(fer.votes.any(1).sum()):,} images")
@@ -254,27 +251,24 @@ def _find(source: str | Path | None) -> Path:
         return mine or download.find() or sample.sample_path()
     if str(named) == "sample":
         return sample.sample_path()
-    place = Path(named).expanduser()
-    if not place.exists() and (paths.ROOT / place).exists():
-        place = paths.ROOT / place  # a relative FER_DATA was meant from the project's folder; notebooks run elsewhere
-    if not place.exists():
-        by = "source" if source is not None else "FER_DATA"
-        raise DataError(f"{by} must be a file or folder with FER2013, or 'sample'; {place.absolute()} does not exist")
-    return place.resolve()
+    # A relative FER_DATA is meant from the project's folder; notebooks run elsewhere.
+    for place in (Path(named).expanduser(), paths.ROOT / named):
+        if place.exists():
+            return place.resolve()
+    by = "source" if source is not None else "FER_DATA"
+    raise DataError(f"{by} must be a file or folder with FER2013, or 'sample'; {Path(named).absolute()} does not exist")
 
 
 def _votes_file(votes: str | Path | None, near: tuple[Path, ...]) -> Path | None:
-    """The argument, FER_PLUS, or fer2013new.csv beside the data, in FER_DATA's folder or in data/."""
-    asked = votes if votes is not None else paths.votes_source()
-    if asked is not None:
-        file = Path(asked).expanduser()
+    """The argument or FER_PLUS, or fer2013new.csv beside the data, in FER_DATA's folder or in data/."""
+    if asked := votes or paths.votes_source():
+        file = Path(asked).expanduser().resolve()
         if not file.is_file():
             raise DataError(f"votes must be FER+'s {_VOTES_FILE}; {file} is no file")
-        return file.resolve()
-    named = paths.data_source()
-    places = [*near, *([Path(named).expanduser()] if named else []), paths.DATA]
-    folders = [place if place.is_dir() else place.parent for place in places]
-    return next((folder / _VOTES_FILE for folder in folders if (folder / _VOTES_FILE).is_file()), None)
+        return file
+    places = [*near, Path(paths.data_source() or paths.DATA).expanduser(), paths.DATA]
+    files = [(place if place.is_dir() else place.parent) / _VOTES_FILE for place in places]
+    return next((file for file in files if file.is_file()), None)
 
 
 def _misfit(fer: Fer2013, votes: np.ndarray, usage: np.ndarray, *, official_order: bool) -> str | None:

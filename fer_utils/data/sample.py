@@ -7,6 +7,7 @@ Eileen Collins, in the public domain, as scikit-image ships it (`skimage.data.as
 from __future__ import annotations
 
 import csv
+from operator import itemgetter
 from pathlib import Path
 from typing import NamedTuple
 
@@ -31,38 +32,26 @@ class ClipTruth(NamedTuple):
     True
     """
 
-    box: tuple[float, float, float, float] | None
-    label: str | None
-    visible: float
+    box: tuple[float, float, float, float] | None = None
+    label: str | None = None
+    visible: float = 0.0
 
     @property
     def expected(self) -> bool:
-        """A detector is expected to find the face: at least 70 % of it are visible.
+        """A detector is expected to find the face: at least 70 % of it is visible.
 
-        With less a detection is neither asked for nor an error; only without a box it is a false detection.
+        With less, a detection is neither asked for nor an error; only without a box it is a false detection.
         """
         return self.visible >= 0.7
 
 
 def sample_path() -> Path:
-    """The sample: 3,600 synthetic faces as fer2013.csv holds them, xz-compressed.
-
-    Examples
-    --------
-    >>> sample_path().name
-    'sample.csv.xz'
-    """
+    """The sample: 3,600 synthetic faces as fer2013.csv holds them, xz-compressed."""
     return _FOLDER / "sample.csv.xz"
 
 
 def sample_votes_path() -> Path:
-    """The sample's simulated votes in the form of FER+'s fer2013new.csv, xz-compressed.
-
-    Examples
-    --------
-    >>> sample_votes_path().name
-    'sample_votes.csv.xz'
-    """
+    """The sample's simulated votes in the form of FER+'s fer2013new.csv, xz-compressed."""
     return _FOLDER / "sample_votes.csv.xz"
 
 
@@ -71,8 +60,7 @@ def clip_path() -> Path:
 
     Examples
     --------
-    >>> clip_path().name
-    'clip.mp4'
+    >>> capture = cv2.VideoCapture(str(clip_path()))
     """
     return _FOLDER / "clip.mp4"
 
@@ -86,9 +74,9 @@ def clip_truth() -> list[ClipTruth]:
     ['Happy', 'Happy']
     """
     with open(_FOLDER / "clip_truth.csv", newline="", encoding="utf-8") as file:
-        return [
-            ClipTruth(tuple(float(row[k]) for k in ("x", "y", "width", "height")), row["label"], float(row["visible"]))
-            if row["label"]
-            else ClipTruth(None, None, 0.0)
-            for row in csv.DictReader(file)
-        ]
+        rows = list(csv.DictReader(file))
+    box = itemgetter("x", "y", "width", "height")
+    return [
+        ClipTruth(tuple(map(float, box(row))), row["label"], float(row["visible"])) if row["label"] else ClipTruth()
+        for row in rows
+    ]

@@ -11,6 +11,8 @@ from collections.abc import Mapping
 
 import numpy as np
 
+Target = int | Mapping[int, int] | None
+
 __all__ = ["HYBRID_TARGET", "METHODS", "resample", "resample_before_split", "sampling_targets"]
 
 METHODS = ("under", "over", "hybrid")
@@ -20,9 +22,7 @@ HYBRID_TARGET = 8989
 """The number that FER2013 notebooks pass around: Happy, counted over all three splits together."""
 
 
-def sampling_targets(
-    labels: np.ndarray, method: str, *, target: int | Mapping[int, int] | None = None
-) -> dict[int, int]:
+def sampling_targets(labels: np.ndarray, method: str, *, target: Target = None) -> dict[int, int]:
     """How many samples each class has after `resample`, without drawing them.
 
     Parameters
@@ -59,14 +59,12 @@ def sampling_targets(
             raise ValueError(f"target must be a whole number of at least 1; got {rows!r}")
         if (method == "under" and rows > counts[label]) or (method == "over" and rows < counts[label]):
             bound = "most" if method == "under" else "least"
-            raise ValueError(f"target must be at {bound} the {counts[label]} samples of class {label} when method is "
-                             f"{method!r}; got {rows}. Use 'hybrid' or another target")
+            raise ValueError(f"target must be at {bound} the {counts[label]} samples of class {label} for {method!r}; "
+                             f"got {rows}. Use 'hybrid' or another target")  # fmt: skip
     return counts | {int(label): int(rows) for label, rows in wanted.items()}
 
 
-def resample(
-    labels: np.ndarray, method: str, *, target: int | Mapping[int, int] | None = None, seed: int = 2013
-) -> np.ndarray:
+def resample(labels: np.ndarray, method: str, *, target: Target = None, seed: int = 2013) -> np.ndarray:
     """Draw samples so that each class has its target number of them. Only training labels, after the split.
 
     Oversampling keeps every sample at least once; undersampling repeats none.
@@ -102,8 +100,7 @@ def resample(
 
 
 def resample_before_split(
-    labels: np.ndarray, method: str, *, target: int | Mapping[int, int] | None = None, test_share: float = 0.1,
-    seed: int = 2013,
+    labels: np.ndarray, method: str, *, target: Target = None, test_share: float = 0.1, seed: int = 2013
 ) -> tuple[np.ndarray, np.ndarray]:
     """Resample all samples, then split them at random: to measure how optimistically biased this order is.
 
@@ -127,18 +124,15 @@ def resample_before_split(
     if not 0 < test_share < 1:
         raise ValueError(f"test_share must be above 0 and below 1; got {test_share!r}")
     indices = resample(labels, method, target=target, seed=seed)
-    train, test = train_test_split(
-        indices, test_size=test_share, stratify=np.asarray(labels)[indices], random_state=seed
-    )
-    return train, test
+    drawn = np.asarray(labels)[indices]
+    return tuple(train_test_split(indices, test_size=test_share, stratify=drawn, random_state=seed))
 
 
 def _counts(labels: np.ndarray) -> dict[int, int]:
     """class → samples, after the checks that every sampler needs."""
     labels = np.asarray(labels)
-    if labels.ndim != 1 or not np.issubdtype(labels.dtype, np.integer) or len(set(labels.tolist())) < 2:
-        raise ValueError("labels must be whole numbers, one a sample, of at least two classes; got shape "
-                         f"{labels.shape}, dtype {labels.dtype}, {len(np.unique(labels))} classes")
-    if labels.min() < 0:
-        raise ValueError(f"labels must be 0 or more; got {int(labels.min())} (-1 is unlabelled: drop those first)")
-    return dict(zip(*(values.tolist() for values in np.unique(labels, return_counts=True)), strict=True))
+    classes, rows = np.unique(labels, return_counts=True)
+    if labels.ndim != 1 or labels.dtype.kind not in "iu" or len(classes) < 2 or classes[0] < 0:
+        raise ValueError("labels must be whole numbers from 0, one a sample, of at least two classes; got shape "
+                         f"{labels.shape}, dtype {labels.dtype}, classes {classes[:9].tolist()}")  # fmt: skip
+    return dict(zip(classes.tolist(), rows.tolist(), strict=True))

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from fer_forms import FORMS, csv_text, picture_files, small, test_text, write_folder, write_votes
+from fer_forms import FORMS, csv_text, picture_files, small, write_folder, write_votes
 
 from fer_utils import data, paths
 from fer_utils.data import DataError, Fer2013
@@ -76,12 +76,11 @@ def pickled(file):
 
 
 @pytest.mark.parametrize("damage", [
-    lambda file: file.write_bytes(b""),
     lambda file: file.write_bytes(b"junk" * 100),
     lambda file: file.write_bytes(file.read_bytes()[:-80]),
     lambda file: file.write_bytes(file.read_bytes().replace(RAW.images[3].tobytes(), RAW.images[4].tobytes())),
     pickled,
-], ids=["empty", "junk", "cut short", "other bytes", "pickled objects"])
+], ids=["junk", "cut short", "other bytes", "pickled objects"])
 def test_a_broken_cache_is_replaced(tmp_path, damage):
     path = write_csv(tmp_path)
     data.load(path)
@@ -124,13 +123,6 @@ def test_a_broken_file_is_never_cached(tmp_path):
             data.load(path)
     path.write_bytes(good)
     assert len(data.load(path)) == 35
-
-
-def test_unlabelled_rows_and_what_describe_says_of_them(tmp_path):
-    (tmp_path / "test.csv").write_bytes(test_text(RAW))
-    fer = data.load(tmp_path / "test.csv")
-    assert set(fer.labels) == {-1} and fer.counts().sum() == 0 and len(data.training_indices(fer)) == 0
-    assert "35 images carry no label" in data.describe(fer)
 
 
 def test_a_folder_without_split_names_says_that_the_tests_cannot_be_told_apart(tmp_path):
@@ -321,10 +313,6 @@ def test_one_changed_pixel_is_another_image():
     images = pictures(1, 1)
     images[1, 47, 47] ^= 1
     assert not data.cross_split_duplicates(make(images, [0, 0], [0, 2])).any()
-
-
-def test_training_rows_leave_out_rows_without_a_label():
-    np.testing.assert_array_equal(data.training_indices(make(pictures(1, 2, 3), [0, -1, 2], [0, 0, 0])), [0, 2])
 
 
 def test_hashes_are_the_same_on_every_machine():

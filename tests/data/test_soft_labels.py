@@ -49,8 +49,7 @@ def test_calibrated_votes_speak_fer2013s_language():
     assert blended == pytest.approx(0.5 * np.eye(7)[labels] + 0.5 * mapped, abs=1e-6)
 
 
-@pytest.mark.parametrize("option", ["weight", "smoothing"])
-@pytest.mark.parametrize("value", [-0.1, 2.0])
+@pytest.mark.parametrize("option, value", [("weight", -0.1), ("smoothing", 2.0)])
 def test_shares_lie_within_0_and_1(option, value):
     with pytest.raises(ValueError, match=option):
         data.soft_labels(np.array([0]), None, **{option: value})

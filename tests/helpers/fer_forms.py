@@ -40,13 +40,6 @@ def icml_text(raw: Raw) -> bytes:
     return "\n".join(["emotion, Usage, pixels", *(f"{e},{u},{p}" for e, p, u in rows(raw)), ""]).encode()
 
 
-def test_text(raw: Raw) -> bytes:
-    return "\n".join(["pixels", *(f'"{p}"' for _, p, _ in rows(raw)), ""]).encode()
-
-
-test_text.__test__ = False  # a builder, no test
-
-
 def png(image: np.ndarray) -> bytes:
     from PIL import Image
 

@@ -88,7 +88,7 @@ def _truth(time: float) -> ClipTruth:
     x, y, size, _ = _at(time)
     box = (x - size * FACE[2] / 2, y - size * FACE[3] / 2, size * FACE[2], size * FACE[3])
     visible = _inside(box)
-    return ClipTruth(box, LABEL, visible) if visible > 0 else ClipTruth(None, None, 0.0)
+    return ClipTruth(box, LABEL, visible) if visible > 0 else ClipTruth()
 
 
 @lru_cache
