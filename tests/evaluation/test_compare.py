@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 import pytest
-from conftest import LABELS
+from stored_runs import LABELS
 
 from fer_utils.data import CLASSES
 from fer_utils.evaluation import Calibration, compare, per_class

@@ -1,0 +1,198 @@
+"""Is a LIME map stable from seed to seed, does the model react as it says, to which part of a face does it point?"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import combinations
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+
+from fer_utils.explain._lime import Explanation, Predict, ask
+
+__all__ = ["REGIONS", "Stability", "describe", "face_regions", "faithfulness", "is_frontal", "region_weights",
+           "stability"]
+
+REGIONS = ("brows", "eyes", "nose", "mouth", "rest of the face", "hair, background")
+
+
+class Stability(NamedTuple):
+    """Agreement of maps of one face from several seeds, mean over all pairs of maps.
+
+    `spearman`: rank correlation of the superpixels' weights; 1 = same order. `top_iou`: intersection over union of the
+    top-k superpixels; 1 = the same ones.
+
+    Examples
+    --------
+    >>> Stability(spearman=0.8, top_iou=0.6).top_iou
+    0.6
+    """
+
+    spearman: float
+    top_iou: float
+
+
+def stability(explanations: Sequence[Explanation], *, top: int = 5) -> Stability:
+    """Compare explanations of one face and class that differ in the seed only, at least two.
+
+    Raises
+    ------
+    ValueError
+        Fewer than two, or others in superpixels or class.
+
+    Examples
+    --------
+    >>> stability([explain(predict, face, label=3, seed=seed) for seed in (1, 2, 3)])
+    """
+    from scipy.stats import spearmanr
+
+    alike = {(e.label, e.segments.tobytes()) for e in explanations}
+    if len(explanations) < 2 or len(alike) > 1:
+        raise ValueError(f"explanations: must be two or more, of one class and superpixels; got {len(explanations)}")
+    found = []
+    for a, b in combinations(explanations, 2):
+        both, either = np.intersect1d(a.top(top), b.top(top)).size, np.union1d(a.top(top), b.top(top)).size
+        found.append((spearmanr(a.weights, b.weights).statistic, both / either if either else 1.0))
+    return Stability(*map(float, np.mean(found, axis=0)))
+
+
+def faithfulness(
+    predict: Predict, explanation: Explanation, *, steps: int = 20, orders: int = 3, seed: int = 2013
+) -> pd.DataFrame:
+    """Deletion and insertion (Petsiuk et al. 2018, arXiv:1806.07421) with superpixels instead of pixels.
+
+    A hidden superpixel takes the face's mean gray here, not its own mean as in LIME's samples: the test must not share
+    the assumption of what it tests.
+
+    Parameters
+    ----------
+    predict : as in `explain_classes`.
+    steps : changes along a curve.
+    orders : random orders to compare with (their mean).
+    seed : of these.
+
+    Returns
+    -------
+    DataFrame [steps + 1]
+        share (of the superpixels changed, 0–1) and the class's probability while they are hidden from the whole face
+        (deletion: the lower the better) and shown on the wholly hidden one (insertion: the higher the better), in the
+        order of LIME's weights, and at random: random_deletion, random_insertion.
+
+    Examples
+    --------
+    >>> curves = faithfulness(classifier.predict, explanation)
+    >>> np.trapezoid(curves.deletion, curves.share)
+    """
+    if steps < 1 or orders < 1:
+        raise ValueError(f"steps, orders: must be 1 or more; got {steps}, {orders}")
+    image = np.repeat(explanation.image[:, :, None], 3, axis=2)
+    hidden = np.full_like(image, int(explanation.image.mean().round()))
+    n, generator = len(explanation.weights), np.random.default_rng(seed)
+    ranks = [np.argsort(np.argsort(-explanation.weights, kind="stable"))]
+    ranks += [generator.permutation(n) for _ in range(orders)]
+    share = np.arange(steps + 1) / steps
+    changed = np.stack([rank < np.round(share * n)[:, None] for rank in ranks])  # [orders + 1, steps + 1, S]
+    shown = np.concatenate([~changed, changed]).reshape(-1, n)
+    found = ask(predict, image, hidden, explanation.segments, shown)[:, explanation.label]
+    deletion, insertion = found.reshape(2, orders + 1, steps + 1)
+    return pd.DataFrame({"share": share, "deletion": deletion[0], "insertion": insertion[0],
+                         "random_deletion": deletion[1:].mean(0), "random_insertion": insertion[1:].mean(0)})
+
+
+def is_frontal(landmarks: np.ndarray) -> bool:
+    """Whether a face (landmarks float [5, 2] as in `face_regions`) looks at the camera; False for missing ones (NaN).
+
+    Its eyes are at least .7 times as far apart as eyes and mouth: in a profile the parts of a face overlap.
+
+    Examples
+    --------
+    >>> is_frontal(faces.TEMPLATE)
+    True
+    """
+    points = np.asarray(landmarks, float)
+    down = np.hypot(*(points[3:].mean(0) - points[:2].mean(0)))
+    return bool(np.hypot(*(points[1] - points[0])) >= 0.7 * down > 0)
+
+
+def face_regions(landmarks: np.ndarray, *, shape: tuple[int, int] = (96, 96)) -> np.ndarray:
+    """Which part of the face each pixel belongs to: int [H, W], index into REGIONS.
+
+    The parts are rectangles rotated with the face, in an oval; their sizes are multiples of the distance of the eyes.
+
+    Parameters
+    ----------
+    landmarks : float [5, 2], x and y of `faces.LANDMARKS` in 48-px coordinates.
+    shape : height and width of the result.
+
+    Raises
+    ------
+    ValueError
+        Landmarks are missing (NaN) or coincide.
+
+    Examples
+    --------
+    >>> REGIONS[face_regions(faces.TEMPLATE)[74, 47]]
+    'mouth'
+    """
+    points = (np.asarray(landmarks, float) + 0.5) * (shape[1] / 48, shape[0] / 48) - 0.5
+    distance = float(np.hypot(*(points[1] - points[0])))
+    if points.shape != (5, 2) or not np.isfinite(points).all() or distance < 1:
+        raise ValueError("landmarks: must be five finite points with two distinct eyes; got missing or equal ones")
+    # Complex numbers turn with the face: the real axis runs from eye to eye, in distances of the eyes.
+    x, y = np.meshgrid(np.arange(shape[1]), np.arange(shape[0]))
+    unit = complex(*(points[1] - points[0]))
+    places, corners = (x + 1j * y) / unit, points @ [1, 1j] / unit
+
+    def within(centre: complex, side: float, up: float, down: float) -> np.ndarray:
+        offset = places - centre
+        return (np.abs(offset.real) <= side) & (offset.imag >= -up) & (offset.imag <= down)
+
+    eyes, mouth, half = corners[:2].mean(), corners[3:].mean(), abs(corners[4] - corners[3]) / 2
+    oval = (places - eyes).real ** 2 / 1.1**2 + ((places - eyes).imag - 0.5) ** 2 / 1.45**2 <= 1
+    parts = [("rest of the face", oval), ("nose", within(corners[2], 0.30, 0.55, 0.20)),
+             ("mouth", within(mouth, half + 0.15, 0.25, 0.35)),
+             *(("brows", within(eye, 0.35, 0.60, 0.18)) for eye in corners[:2]),
+             *(("eyes", within(eye, 0.35, 0.18, 0.22)) for eye in corners[:2])]
+    regions = np.full(shape, REGIONS.index("hair, background"))
+    for name, mask in parts:
+        regions[mask] = REGIONS.index(name)
+    return regions
+
+
+def region_weights(explanation: Explanation, landmarks: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Part of the positive weight in each of REGIONS, and its part of the pixels: float [6] each, the sum 1.
+
+    A superpixel's weight is spread over its pixels; NaN when no weight is positive. Landmarks as in `face_regions`.
+
+    Examples
+    --------
+    >>> weight, area = region_weights(explanation, landmarks)
+    >>> REGIONS[(weight - area).argmax()]
+    """
+    regions = face_regions(landmarks, shape=explanation.segments.shape).ravel()
+    positive = explanation.weights.clip(min=0) / np.bincount(explanation.segments.ravel())
+    weight = np.bincount(regions, positive[explanation.segments].ravel(), minlength=len(REGIONS))
+    area = np.bincount(regions, minlength=len(REGIONS)) / regions.size
+    return weight / weight.sum() if weight.any() else np.full(len(REGIONS), np.nan), area
+
+
+def describe(explanation: Explanation, landmarks: np.ndarray, *, n: int = 2) -> str:
+    """The n parts of the face with most of the positive weight, in words: "mouth 41 % (9 % of the pixels), …".
+
+    Says so when the landmarks are missing (NaN), the face is in profile or no weight is positive.
+
+    Examples
+    --------
+    >>> describe(explanation, np.full((5, 2), np.nan))
+    'no landmarks found'
+    """
+    if not np.isfinite(landmarks).all():
+        return "no landmarks found"
+    if not is_frontal(landmarks):
+        return "a profile, its parts overlap"
+    weight, area = region_weights(explanation, landmarks)
+    if np.isnan(weight).any():
+        return "no weight is positive"
+    order = np.argsort(-weight)[:n]
+    return ", ".join(f"{REGIONS[i]} {100 * weight[i]:.0f} % ({100 * area[i]:.0f} % of the pixels)" for i in order)
