@@ -40,7 +40,6 @@ def test_the_map_is_that_of_lime_itself(face):
     theirs = LimeImageExplainer(random_state=4).explain_instance(
         to_input(face).astype(np.uint8), lambda images: watcher(np.float32(images)), labels=(3,), top_labels=None,
         num_features=len(found.weights), num_samples=120, segmentation_fn=lambda _: found.segments, random_seed=4,
-        progress_bar=False,
     )
     weights = [weight for _, weight in sorted(theirs.local_exp[3])]
     assert found.weights == pytest.approx(weights, abs=1e-6) and found.score == pytest.approx(theirs.score, abs=1e-6)
