@@ -7,11 +7,10 @@ tracking frames in between, O-Net alone follows each face at full size. Needs on
 from __future__ import annotations
 
 import copy
-import os
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 
 import cv2
@@ -19,7 +18,7 @@ import numpy as np
 
 from fer_utils.faces import Box, Detector, Face, crop_face, iou, to_inputs
 from fer_utils.models.classifier import Classifier, ModelError, available
-from fer_utils.realtime.sources import Frame
+from fer_utils.realtime.sources import Closing, Frame
 from fer_utils.realtime.tracker import Track, Tracker
 
 __all__ = ["Pipeline", "Result", "Settings", "best_model"]
@@ -86,7 +85,7 @@ class Result:
     Examples
     --------
     >>> for result in pipeline("talk.mp4"):
-    ...     print(result.frame.time, [track.text for track in result.tracks], result.latency)
+    ...     print(result.frame.time, [track.text for track in result.tracks])
     """
 
     frame: Frame
@@ -94,11 +93,6 @@ class Result:
     hidden: list[Box]
     is_detection_frame: bool
     milliseconds: dict[str, float] = field(default_factory=dict)
-
-    @property
-    def latency(self) -> float:
-        """Milliseconds from the frame's arrival to its labels."""
-        return sum(self.milliseconds.get(stage, 0.0) for stage in STAGES)
 
 
 def best_model() -> str:
@@ -120,7 +114,7 @@ def best_model() -> str:
     raise ModelError("model: there is no classifier in models/; train one (notebook 04) and export it (notebook 07)")
 
 
-class Pipeline(AbstractContextManager):
+class Pipeline(Closing):
     """Call it with one frame after the other. A context manager; holds a detector, a classifier and a tracker.
 
     Parameters
@@ -139,7 +133,7 @@ class Pipeline(AbstractContextManager):
 
     def __init__(self, settings: Settings | None = None) -> None:
         self.settings = settings or Settings()
-        threads = self.settings.threads or min(4, _cores())
+        threads = self.settings.threads or min(4, cv2.getNumberOfCPUs())
         model = self.settings.model or best_model()
         # Reading Xception's 80 MB and starting MTCNN's three networks overlap.
         with ThreadPoolExecutor(1) as pool:
@@ -220,9 +214,6 @@ class Pipeline(AbstractContextManager):
         self.classifier.close()
         self.detector.close()
 
-    def __exit__(self, *_: object) -> None:
-        self.close()
-
 
 @contextmanager
 def _timed(spent: dict[str, float], stage: str) -> Iterator[None]:
@@ -241,7 +232,3 @@ def _inside(box: Box, image: np.ndarray) -> bool:
     """Whether the box's middle lies in the frame: less of a face is not worth a label."""
     x, y = box[0] + box[2] / 2, box[1] + box[3] / 2
     return box[2] > 2 and box[3] > 2 and 0 <= x < image.shape[1] and 0 <= y < image.shape[0]
-
-
-def _cores() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

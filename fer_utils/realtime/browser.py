@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -66,7 +66,7 @@ class BrowserCamera(LiveView):
     Parameters
     ----------
     patience : seconds without a frame after which the run ends with CaptureTimeout.
-    options : `settings`, `blur`, `limit`, `keep`, `widget` of `LiveView`.
+    options : `settings`, `blur`, `limit`, `widget` of `LiveView`.
 
     Attributes
     ----------
@@ -106,21 +106,23 @@ class BrowserCamera(LiveView):
         Waits for Start too. Returns at once where there is no view, so that an unattended notebook does not hang. In a
         notebook's cell use `ended`, for no frame reaches the kernel while this waits.
         """
-        until = None if seconds is None else time.monotonic() + seconds
-        if self._widget and self._begun.wait(seconds):
-            self._thread.join(None if until is None else max(0.0, until - time.monotonic()))
-        if self.error is not None:
-            raise self.error
-        return self
+        for pause in self._pauses(seconds):
+            time.sleep(pause)
+        return super().wait(0)
 
     async def ended(self, seconds: float | None = None) -> BrowserCamera:
         """`wait` for a notebook's cell, so that the kernel takes frames meanwhile: `await camera.ended(60)`."""
         import asyncio
 
+        for pause in self._pauses(seconds):
+            await asyncio.sleep(pause)
+        return super().wait(0)
+
+    def _pauses(self, seconds: float | None) -> Iterator[float]:
+        """Seconds to sleep again and again, as long as a run or its start is to be waited for."""
         until = float("inf") if seconds is None else time.monotonic() + seconds
         while self._widget and (self.running or not self._begun.is_set()) and time.monotonic() < until:
-            await asyncio.sleep(0.05)
-        return self.wait(0)
+            yield 0.05
 
     def _reset(self) -> None:
         super()._reset()

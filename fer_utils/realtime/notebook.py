@@ -12,13 +12,14 @@ import numpy as np
 
 from fer_utils.realtime._pipeline import Result, Settings
 from fer_utils.realtime._run import run
-from fer_utils.realtime.sources import CLIP, cameras, open_capture
+from fer_utils.realtime.sources import CLIP, SourceError, cameras, open_source
 from fer_utils.realtime.summary import Summary
 from fer_utils.realtime.tracker import Track
 
 __all__ = ["LiveView", "choose_source", "is_interactive"]
 
 MOMENTS = 20_000  # frames whose numbers are kept
+SNAPSHOTS = 6  # frames whose pictures are kept, at least
 SHOWN_PER_SECOND = 30
 JPEG_QUALITY = 80
 
@@ -61,19 +62,18 @@ def choose_source(
     interactive = is_interactive() if interactive is None else interactive
     if source == "auto" and not interactive:
         return CLIP, "Nobody watches this run, so the camera stays off: the embedded clip is played."
-    number = 0 if source == "auto" else source
-    if isinstance(number, str) and number.strip().isdecimal():
-        number = int(number)
-    if not isinstance(number, int):
-        return number, f"Source: {number}."
-    if (capture := open_capture(number)) is not None:
-        capture.release()
-        return number, f"Source: camera {number}. Stop gives it back; nothing is stored."
-    return CLIP, (
-        f"No camera {number} on the machine that runs this notebook's kernel (cameras found: "
-        f"{', '.join(map(str, cameras())) or 'none'}): the embedded clip is played. "
-        "For your browser's own camera: fer_utils.realtime.BrowserCamera."
-    )
+    camera = "0" if source == "auto" else str(source).strip()
+    if not camera.isdecimal():
+        return source, f"Source: {source}."
+    try:
+        with open_source(camera):
+            return int(camera), f"Source: camera {camera}. Stop gives it back; nothing is stored."
+    except SourceError:
+        return CLIP, (
+            f"No camera {camera} on the machine that runs this notebook's kernel (cameras found: "
+            f"{', '.join(map(str, cameras())) or 'none'}): the embedded clip is played. "
+            "For your browser's own camera: fer_utils.realtime.BrowserCamera."
+        )
 
 
 class LiveView:
@@ -86,12 +86,12 @@ class LiveView:
     ----------
     source : as for `pipeline`. `settings` : see `Settings`. `blur` : make faces unrecognizable.
     limit : stop after so many seconds, in case the page was closed and nobody can press Stop.
-    keep : how many annotated frames to keep (in memory) for a figure, spread over the whole time.
     widget : show it; default: `is_interactive()`.
 
     Attributes
     ----------
-    moments : (seconds, tracks) of each frame, numbers only. `snapshots` : (seconds, uint8 [H, W, 3] RGB) of a few.
+    moments : (seconds, tracks) of each frame, numbers only.
+    snapshots : (seconds, uint8 [H, W, 3] RGB) of 6 to 11 annotated frames, spread over the whole time.
     summary : see `Summary`. `lines` : what the run said. `error` : what ended it, or None.
     image, button, status : the widgets, or None.
 
@@ -104,10 +104,10 @@ class LiveView:
     _current: LiveView | None = None
 
     def __init__(
-        self, source: Any, *, settings: Settings | None = None, blur: bool = False, limit: float = 600.0, keep: int = 6,
+        self, source: Any, *, settings: Settings | None = None, blur: bool = False, limit: float = 600.0,
         widget: bool | None = None,
     ) -> None:
-        self.source, self.settings, self.blur, self.limit, self.keep = source, settings, blur, limit, keep
+        self.source, self.settings, self.blur, self.limit = source, settings, blur, limit
         self._widget = is_interactive() if widget is None else widget
         self.image = self.button = self.status = None
         self._reset()
@@ -149,7 +149,8 @@ class LiveView:
 
     def wait(self, seconds: float | None = None) -> LiveView:
         """Wait until the view has ended, or until `seconds` after its start. Raises the error that ended it, if any."""
-        self._thread.join(None if seconds is None else max(0.0, self._start + seconds - time.perf_counter()))
+        if self._thread.ident is not None:
+            self._thread.join(None if seconds is None else max(0.0, self._start + seconds - time.perf_counter()))
         if self.error is not None:
             raise self.error
         return self
@@ -169,7 +170,7 @@ class LiveView:
             self.moments.append((result.frame.time, result.tracks))
         if count % self._stride == 0:
             self.snapshots.append((result.frame.time, drawn))
-            if len(self.snapshots) >= 2 * self.keep:
+            if len(self.snapshots) >= 2 * SNAPSHOTS:
                 self.snapshots, self._stride = self.snapshots[::2], 2 * self._stride
         if self._widget:
             self._show_frame(result, drawn)

@@ -8,12 +8,11 @@ from __future__ import annotations
 import csv
 import json
 import os
+import pickle
 import shutil
-import struct
 import subprocess
 import sys
-import threading
-from contextlib import AbstractContextManager, ExitStack, suppress
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +23,7 @@ from fer_utils import paths
 from fer_utils.data import CLASSES
 from fer_utils.faces import LANDMARKS
 from fer_utils.realtime._pipeline import Result
-from fer_utils.realtime.sources import Frame
+from fer_utils.realtime.sources import Closing, Frame
 from fer_utils.realtime.tracker import Track
 
 __all__ = ["COLUMNS", "SinkError", "Table", "VideoSink", "Window", "record"]
@@ -39,8 +38,7 @@ the detector's score, the label shown, and the seven smoothed probabilities."""
 CODECS = {".mp4": "mp4v", ".mkv": "mp4v", ".avi": "MJPG", ".webm": "VP90"}
 SMALLEST = 16  # pixels; encoders refuse less
 RESERVE = 50_000_000  # bytes of the disk that are left free: a full disk would cost the whole video
-HEADER = struct.Struct("<II")  # height, width
-QUIT_KEYS = (ord("q"), ord("Q"), 27)
+QUIT_KEYS, QUIT = (ord("q"), ord("Q"), 27), 10  # the window's process ends with this exit code
 
 
 class SinkError(ValueError):
@@ -51,7 +49,7 @@ class SinkError(ValueError):
     """
 
 
-class Table(AbstractContextManager):
+class Table(Closing):
     """Faces as numbers, one a line, on disk as soon as they are known: `.csv` (COLUMNS) or `.jsonl` (with `raw`).
 
     An existing file of that name is replaced. Raises SinkError for another ending or a place that cannot be written.
@@ -66,19 +64,18 @@ class Table(AbstractContextManager):
             self._file = open(self.path, "w", encoding="utf-8", newline="", buffering=1)  # noqa: SIM115
         except OSError as error:
             raise SinkError(f"table: cannot write {self.path}: {error.strerror}") from None
-        self._csv = None
         if self.path.suffix == ".csv":
-            self._csv = csv.DictWriter(self._file, COLUMNS, extrasaction="ignore", lineterminator="\n")
-            self._csv.writeheader()
+            table = csv.DictWriter(self._file, COLUMNS, extrasaction="ignore", lineterminator="\n")
+            table.writeheader()
+            self._append = table.writerow
+        else:
+            self._append = lambda row: self._file.write(json.dumps(row, ensure_ascii=False) + "\n")
 
     def write(self, result: Result) -> None:
         """Append a row for each face of a result."""
         try:
-            for row in (record(result.frame, track) for track in result.tracks):
-                if self._csv:
-                    self._csv.writerow(row)
-                else:
-                    self._file.write(json.dumps(row, ensure_ascii=False) + "\n")
+            for track in result.tracks:
+                self._append(record(result.frame, track))
                 self.rows += 1
         except OSError as error:
             raise SinkError(f"table: {self.path} ends after {self.rows} rows: {error.strerror}") from None
@@ -86,7 +83,8 @@ class Table(AbstractContextManager):
     def __str__(self) -> str:
         return f"{self.path} ({self.rows} rows)"
 
-    def __exit__(self, *_: object) -> None:
+    def close(self) -> None:
+        """Close the file; a second call does nothing."""
         self._file.close()
 
 
@@ -99,7 +97,7 @@ def record(frame: Frame, track: Track) -> dict[str, Any]:
     return dict(zip(COLUMNS, (*head, *points, track.text, *smoothed), strict=True)) | {"raw": raw}
 
 
-class VideoSink(AbstractContextManager):
+class VideoSink(Closing):
     """A video file, written under a temporary name and moved into place when it is closed, whatever ended the work.
 
     Parameters
@@ -160,9 +158,6 @@ class VideoSink(AbstractContextManager):
     def __str__(self) -> str:
         return f"{self.path} ({self.frames} frames)"
 
-    def __exit__(self, *_: object) -> None:
-        self.close()
-
     def _open(self, image: np.ndarray) -> None:
         height, width = (max(SMALLEST, side + side % 2) for side in image.shape[:2])
         code = cv2.VideoWriter_fourcc(*CODECS[self.path.suffix.lower()])
@@ -182,10 +177,9 @@ def _fit(image: np.ndarray, size: tuple[int, int]) -> np.ndarray:
         scale = min(size[0] / width, size[1] / height)
         width, height = (max(1, round(side * scale)) for side in (width, height))
         image = cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR)
-    canvas = np.zeros((size[1], size[0], 3), np.uint8)
     left, top = (size[0] - width) // 2, (size[1] - height) // 2
-    canvas[top : top + height, left : left + width] = image
-    return canvas
+    borders = top, size[1] - height - top, left, size[0] - width - left
+    return cv2.copyMakeBorder(image, *borders, cv2.BORDER_CONSTANT)
 
 
 def copy_sound(source: str | Path, video: str | Path) -> str | None:
@@ -198,84 +192,64 @@ def copy_sound(source: str | Path, video: str | Path) -> str | None:
     silent, program = f"{Path(video).name} has no sound: ffmpeg", shutil.which("ffmpeg")
     if program is None:
         return f"{silent}, which could copy it, is not installed"
-    inputs = [program, "-v", "error", "-nostdin", "-y", "-i", str(video), "-i", str(source)]
-    chosen = ["-map", "0:v:0", "-map", "1:a?", "-c:v", "copy", "-shortest"]
+    command = [program, "-v", "error", "-nostdin", "-y", "-i", str(video), "-i", str(source)]
+    command += ["-map", "0:v:0", "-map", "1:a?", "-c:v", "copy", "-shortest"]
     for codec in (["-c:a", "copy"], []):
         try:
             with paths.atomic(video) as temporary:
-                subprocess.run([*inputs, *chosen, *codec, temporary], check=True, capture_output=True, text=True)
+                subprocess.run([*command, *codec, temporary], check=True, capture_output=True, text=True)
             return None
-        except subprocess.CalledProcessError as error:
-            reason = (error.stderr.strip().splitlines() or [f"exit code {error.returncode}"])[-1]
-        except OSError as error:
-            reason = str(error)
+        except (subprocess.CalledProcessError, OSError) as error:
+            reason = (getattr(error, "stderr", "") or str(error)).strip().splitlines()[-1]
     return f"{silent} could not copy it ({reason})"
 
 
-class Window(AbstractContextManager):
+class Window(Closing):
     """Shows frames and notices `q`, Esc or the closed window, in a process of its own.
 
     Qt, which OpenCV's windows use, ends the whole process when there is no display or when the display goes away. Here
     that ends only the window: the video and the table that are being written go on.
 
-    `stopped` turns True when the user wants to end. `failed` turns True when there is no display (any more).
     """
 
     def __init__(self, title: str) -> None:
-        self.stopped = self.failed = self._closing = False
         # -P: the user's folder must not hide the standard library's modules.
         code = f"import sys; sys.path.insert(0, {str(paths.ROOT)!r}); from {__name__} import serve; serve({title!r})"
         self._process = subprocess.Popen(
-            [sys.executable, "-u", "-P", "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL, start_new_session=True,  # Ctrl-C in the terminal is for us, who then close it
+            [sys.executable, "-P", "-c", code], stdin=subprocess.PIPE, stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL, start_new_session=True,  # Ctrl-C is for us, who then close the window
         )
-        self._thread = threading.Thread(target=self._listen, name="window", daemon=True)
-        self._thread.start()
 
     def show(self, image: np.ndarray) -> bool:
         """Show uint8 [H, W, 3] RGB; False when the window is gone or the user has closed it."""
-        if not (self.stopped or self.failed):
-            try:
-                self._process.stdin.write(HEADER.pack(*image.shape[:2]) + image.tobytes())
-                self._process.stdin.flush()
-            except OSError:
-                self._thread.join(timeout=2)
-                self.failed = not self.stopped
-        return not (self.stopped or self.failed)
+        try:
+            pickle.dump(image, self._process.stdin)
+            self._process.stdin.flush()
+        except OSError:
+            self._process.wait()
+        return self._process.poll() is None
 
-    def _listen(self) -> None:
-        if self._process.stdout.read(1) == b"q":
-            self.stopped = True
-        else:
-            self.failed = not self._closing
+    @property
+    def failed(self) -> bool:
+        """There is no display (any more), and so no window, though the user did not close it."""
+        return self._process.poll() not in (None, 0, QUIT)
 
     def close(self) -> None:
         """Close the window; a second call does nothing."""
-        self._closing = True
         with suppress(OSError):
             self._process.stdin.close()
         with suppress(subprocess.TimeoutExpired):
             self._process.wait(timeout=2)
         self._process.kill()
         self._process.wait()
-        self._thread.join(timeout=2)
-        self._process.stdout.close()
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
 
 
 def serve(title: str) -> None:
-    """The window's process: frames on stdin; writes `q` when the user ends, and nothing when the display fails."""
-    stream, shown = sys.stdin.buffer, False
-    while len(header := stream.read(HEADER.size)) == HEADER.size:
-        height, width = HEADER.unpack(header)
-        pixels = stream.read(height * width * 3)
-        if len(pixels) < height * width * 3:
-            return
-        cv2.imshow(title, np.frombuffer(pixels, np.uint8).reshape(height, width, 3)[:, :, ::-1])
-        key = cv2.waitKey(1) & 0xFF
-        if key in QUIT_KEYS or (shown and cv2.getWindowProperty(title, cv2.WND_PROP_VISIBLE) < 1):
-            sys.stdout.write("q")
-            return
-        shown = True
+    """The window's process: shows the frames of stdin; ends with `QUIT` when the user wants to."""
+    shown = False
+    with suppress(EOFError):
+        while True:
+            cv2.imshow(title, pickle.load(sys.stdin.buffer)[:, :, ::-1])
+            if cv2.waitKey(1) & 0xFF in QUIT_KEYS or (shown and cv2.getWindowProperty(title, cv2.WND_PROP_VISIBLE) < 1):
+                sys.exit(QUIT)
+            shown = True

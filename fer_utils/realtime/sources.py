@@ -32,7 +32,8 @@ cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
 CLIP = "clip"
 PICTURES = (".bmp", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp")
 ALLOWED = f"a camera's number (0, 1, …), a video, a picture, a folder of pictures, a URL (rtsp://, http://) or {CLIP!r}"
-SIZE = (640, 480)  # width and height to ask a camera for, pixels; it may choose others
+# What a camera is asked for; it may choose another size. A driver's queue of old frames is what makes live views lag.
+CAMERA = {cv2.CAP_PROP_FRAME_WIDTH: 640, cv2.CAP_PROP_FRAME_HEIGHT: 480, cv2.CAP_PROP_BUFFERSIZE: 1}
 AHEAD = 8  # frames of a file that are read before they are asked for
 POLL = 0.1  # seconds; Windows delivers Ctrl-C only between two waits
 
@@ -106,12 +107,19 @@ def as_frame(image: np.ndarray) -> np.ndarray:
     return np.ascontiguousarray(image[:, :, :3])
 
 
-class Source(AbstractContextManager):
+class Closing(AbstractContextManager):
+    """What has a `close()` that leaving the `with` block calls."""
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+class Source(Closing):
     """What all sources share. Iterate it for frames; leaving the `with` block (or `close()`) gives the device back.
 
     Attributes
     ----------
-    title : what to call it. `fps` : nominal frames a second. `total` : number of frames where known, else None.
+    title : what to call it. `fps` : nominal frames a second.
     live : only the newest frame counts. `still` : frames are separate pictures, not a video.
     path : the video file that is read, None for anything else. `stopped` : whether `stop()` was called.
     notes : what went wrong without ending the work, to be shown to the user.
@@ -124,7 +132,6 @@ class Source(AbstractContextManager):
 
     live = still = False
     fps = 25.0
-    total: int | None = None
     path: Path | None = None
 
     def __init__(self, title: str) -> None:
@@ -140,9 +147,6 @@ class Source(AbstractContextManager):
 
     def close(self) -> None:
         """Give everything back; a second call does nothing."""
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
 
 
 class Buffered(Source):
@@ -205,11 +209,11 @@ class Capture(Buffered):
         capture = open_capture(target, patience=patience)
         if capture is None:
             raise SourceError(f"source: {_obstacle(target)}; must be {ALLOWED}")
-        fps, total = capture.get(cv2.CAP_PROP_FPS), int(capture.get(cv2.CAP_PROP_FRAME_COUNT))
+        fps, self._total = capture.get(cv2.CAP_PROP_FPS), int(capture.get(cv2.CAP_PROP_FRAME_COUNT))
         # A file on a web server has a length, a stream has none.
-        self.live = isinstance(target, int) or (isinstance(target, str) and total <= 0)
+        self.live = isinstance(target, int) or (isinstance(target, str) and self._total <= 0)
         super().__init__(title or (f"camera {target}" if isinstance(target, int) else str(target)), patience=patience)
-        self.fps, self.total = fps if 0 < fps <= (240 if self.live else 1000) else 25.0, total if total > 0 else None
+        self.fps = fps if 0 < fps <= (240 if self.live else 1000) else 25.0
         # The embedded clip, which has a title, has no sound to copy.
         self.path = target if isinstance(target, Path) and not title else None
         self._target, self._capture = target, capture
@@ -218,16 +222,11 @@ class Capture(Buffered):
     def __iter__(self) -> Iterator[Frame]:
         if self._thread.ident is None and not self.stopped:
             self._thread.start()
-        seconds = 0.0
-        for frame in super().__iter__():
-            seconds = frame.time
-            yield frame
-        found = self._taken
-        if not (self.stopped or found):
+        yield from super().__iter__()
+        if not (self.stopped or self._taken):
             raise SourceError(f"source: {self.title} holds no frame that can be read")
-        if self.total and not self.stopped and found < self.total - max(2, self.total // 100):
-            read = f"{found} of {self.total} frames could be read ({seconds:.1f} s)"
-            self.notes.append(f"{self.title} breaks off: {read}")
+        if not self.stopped and self._taken < self._total - max(2, self._total // 100):
+            self.notes.append(f"{self.title} breaks off: {self._taken} of {self._total} frames could be read")
 
     def _run(self) -> None:
         try:
@@ -278,7 +277,6 @@ class Pictures(Source):
     def __init__(self, path: Path) -> None:
         super().__init__(str(path))
         self.files = [path] if path.is_file() else sorted(f for f in path.iterdir() if f.suffix.lower() in PICTURES)
-        self.total = len(self.files)
         if not self.files:
             raise SourceError(f"source: the folder {path} holds no picture ({', '.join(PICTURES)})")
 
@@ -341,19 +339,16 @@ def open_source(source: int | str | Path | Iterable[np.ndarray] | Source, *, pat
 def open_capture(target: int | str | Path, *, patience: float = 5.0) -> cv2.VideoCapture | None:
     """Open a camera (its number), a URL or a file; None when that fails. `patience`: seconds that a URL may take."""
     if isinstance(target, str):
-        limits = (cv2.CAP_PROP_OPEN_TIMEOUT_MSEC, cv2.CAP_PROP_READ_TIMEOUT_MSEC)
-        options = [value for limit in limits for value in (limit, int(patience * 1000))]
-        capture = cv2.VideoCapture(target, cv2.CAP_FFMPEG, options)
+        limit = int(patience * 1000)
+        limits = [cv2.CAP_PROP_OPEN_TIMEOUT_MSEC, limit, cv2.CAP_PROP_READ_TIMEOUT_MSEC, limit]
+        capture = cv2.VideoCapture(target, cv2.CAP_FFMPEG, limits)
     else:
         capture = cv2.VideoCapture(target if isinstance(target, int) else str(target))
     if not capture.isOpened():
         capture.release()
         return None
-    if isinstance(target, int):
-        # A driver's queue of old frames is what makes live views lag.
-        capture.set(cv2.CAP_PROP_BUFFERSIZE, 1)
-        capture.set(cv2.CAP_PROP_FRAME_WIDTH, SIZE[0])
-        capture.set(cv2.CAP_PROP_FRAME_HEIGHT, SIZE[1])
+    for option, value in CAMERA.items() if isinstance(target, int) else ():
+        capture.set(option, value)
     return capture
 
 

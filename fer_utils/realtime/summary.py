@@ -91,7 +91,7 @@ class Summary:
 
     Attributes
     ----------
-    frames, faces, frames_with_face : counts. `video_seconds` : the last frame's time.
+    frames, faces, frames_with_face : counts.
     labels : frames by label. `tracks` : the same for each track's id.
 
     Examples
@@ -102,7 +102,6 @@ class Summary:
 
     def __init__(self) -> None:
         self.frames = self.faces = self.frames_with_face = 0
-        self.video_seconds = 0.0
         self.labels: Counter[str] = Counter()
         self.tracks: dict[int, Counter[str]] = {}
         self._spent: deque[dict[str, float]] = deque(maxlen=KEPT)
@@ -114,7 +113,6 @@ class Summary:
         self.frames += 1
         self.faces += len(result.tracks)
         self.frames_with_face += bool(result.tracks)
-        self.video_seconds = result.frame.time
         for track in result.tracks:
             self.labels[track.text] += 1
             self.tracks.setdefault(track.id, Counter())[track.text] += 1

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+import cv2
 import numpy as np
 
 from fer_utils.data import CLASSES
@@ -34,7 +35,7 @@ class Track:
     id : 1, 2, 3 … in order of appearance, never used twice; 0 while the face waits to be confirmed.
     box : x, y, width, height in frame pixels, when last seen. `score` : the detector's confidence in it, 0–1.
     landmarks : float32 [5, 2], x and y in frame pixels, or None.
-    time : seconds, when last seen. `born` : when first seen.
+    time : seconds, when last seen.
     raw : float32 [7], probabilities of the last frame; `probabilities` : the same, smoothed; None until classified.
     label : the class shown, kept until another leads clearly. `uncertain` : no class reaches `min_confidence`.
 
@@ -48,7 +49,6 @@ class Track:
     score: float
     landmarks: np.ndarray | None
     time: float
-    born: float
     id: int = 0
     hits: int = 1
     velocity: np.ndarray = field(default_factory=lambda: np.zeros(2))
@@ -129,7 +129,7 @@ class Tracker:
         self.tracks = [track for track in self.tracks if time - track.time <= MAX_GAP]
         for face, track in zip(faces, self._match(faces, time, owners or [None] * len(faces)), strict=True):
             if track is None:
-                self.tracks.append(Track(_plain(face.box), float(face.score), face.landmarks, time=time, born=time))
+                self.tracks.append(Track(_plain(face.box), float(face.score), face.landmarks, time))
             else:
                 track.move(face, time)
         self.tracks = [track for track in self.tracks if track.id or track.time == time]
@@ -192,35 +192,18 @@ def assign(cost: np.ndarray, *, limit: float) -> list[tuple[int, int]]:
     """Pairs (row, column) of least total cost, each row and column used once, in row order.
 
     `cost`: float [rows, columns], finite; either side may be 0. A pair that costs more than `limit` stays unpaired.
-    The Hungarian method by shortest augmenting paths, O(n³); importing SciPy's takes half a second.
     """
     rows, columns = cost.shape
     if not cost.size:
         return []
-    n = rows + columns
     # Every row and column has a partner of its own at price `limit`: leaving both free is then a choice like any other.
-    square = np.full((n, n), limit, float)
+    square = np.full((rows + columns, rows + columns), limit, np.float32)
     square[:rows, :columns] = np.minimum(cost, 3 * limit + 1)
     square[rows:, columns:] = 0
-    u, v = np.zeros(n + 1), np.zeros(n + 1)  # the dual prices of rows and columns
-    row_of, way = np.full(n + 1, n), np.full(n + 1, n)  # column n: where the free row comes in
-    for row in range(n):
-        row_of[n], column = row, n
-        least, done = np.full(n, np.inf), np.zeros(n + 1, bool)
-        while row_of[column] != n:
-            done[column] = True
-            reduced = square[row_of[column]] - u[row_of[column]] - v[:n]
-            better = np.flatnonzero(~done[:n] & (reduced < least))
-            least[better], way[better] = reduced[better], column
-            column = int(np.argmin(np.where(done[:n], np.inf, least)))
-            step = least[column]
-            u[row_of[done]] += step
-            v[done] -= step
-            least[~done[:n]] -= step
-        while column != n:
-            row_of[column], column = row_of[way[column]], int(way[column])
-    pairs = sorted((int(row_of[column]), column) for column in range(columns))
-    return [(row, column) for row, column in pairs if row < rows and cost[row, column] <= limit]
+    # Moving earth from heaps of 1 into holes of 1 is this assignment; SciPy's takes half a second to import.
+    ones = np.ones((rows + columns, 1), np.float32)
+    _, _, flow = cv2.EMD(ones, ones, cv2.DIST_USER, cost=square)
+    return [(int(i), int(j)) for i, j in np.argwhere(flow[:rows, :columns] > 0.5) if cost[i, j] <= limit]
 
 
 def _distance(a: Box, b: Box) -> float:

@@ -38,7 +38,7 @@ def test_unattended_the_camera_stays_off():
 
 
 @pytest.mark.skipif(bool(cameras()), reason="this machine has a camera")
-@pytest.mark.parametrize("source", ["auto", 0, "0"])
+@pytest.mark.parametrize("source", ["auto", "0"])
 def test_without_a_camera_the_clip_is_played_and_that_is_said(source, capfd):
     chosen, why = choose_source(source, interactive=True)
     assert chosen == "clip"
@@ -76,11 +76,11 @@ def test_a_kernel_that_somebody_talks_to_is_interactive():
 
 
 def test_a_view_keeps_numbers_and_a_few_frames(settings):
-    live = LiveView([FACE] * 60, settings=settings, keep=4, widget=False).start().wait()
+    live = LiveView([FACE] * 60, settings=settings, widget=False).start().wait()
     assert not live.running
     assert len(live.moments) == live.summary.frames == 60
     assert all([track.id for track in seen] == [1] for _, seen in live.moments)
-    assert 4 <= len(live.snapshots) < 8
+    assert 6 <= len(live.snapshots) < 12
     times = [seconds for seconds, _ in live.snapshots]
     assert times[0] == 0 and times[-1] > 0.7 * 59 / 25
     assert live.snapshots[0][1].shape == FACE.shape

@@ -16,7 +16,7 @@ VISIBLE, PARTIAL, EMPTY = ClipTruth(FACE, "Happy", 1.0), ClipTruth(FACE, "Happy"
 def a_result(index: int, labels: dict[int, str], **milliseconds: float) -> Result:
     p = np.full(7, 1 / 7, np.float32)
     tracks = [
-        Track(FACE, 0.9, None, time=0, born=0, id=number, raw=p, probabilities=p, label=label, uncertain=False)
+        Track(FACE, 0.9, None, time=0, id=number, raw=p, probabilities=p, label=label, uncertain=False)
         for number, label in labels.items()
     ]
     return Result(Frame(np.zeros((4, 4, 3), np.uint8), index / 25, index), tracks, [], False, milliseconds)
@@ -30,12 +30,9 @@ def test_detection_counts_each_kind_of_frame():
     assert (result.with_face, result.found, result.without, result.false) == (3, 2, 2, 1)
     assert (result.partial, result.stray) == (2, 1)
     assert result.rate == pytest.approx(2 / 3)
+    elsewhere = detection([[ELSEWHERE]], [VISIBLE])
+    assert (elsewhere.found, elsewhere.stray) == (0, 1), "a box elsewhere is no find"
     assert "2 of 3 frames that hold one (66.7 %), false detections in 1 of 2" in str(result)
-
-
-def test_a_box_elsewhere_is_no_find():
-    result = detection([[ELSEWHERE]], [VISIBLE])
-    assert (result.found, result.stray) == (0, 1)
 
 
 def test_truth_may_be_longer_but_not_shorter():

@@ -92,7 +92,7 @@ def test_owners_are_kept_and_the_rest_is_matched():
     assert tracks[0] is first
 
 
-@pytest.mark.parametrize("rate", [5, 25, 100])
+@pytest.mark.parametrize("rate", [5, 100])
 def test_smoothing_is_measured_in_seconds(rate):
     tracker = Tracker(half_life=0.4)
     tracks = tracker.update([at(100)], 0.0)
@@ -189,9 +189,9 @@ def cheapest(cost: np.ndarray, limit: float) -> float:
     return min(sum(padded[i, j] for i, j in enumerate(order)) for order in permutations(range(columns + rows), rows))
 
 
-@pytest.mark.parametrize("shape", [(0, 0), (0, 3), (3, 0), (1, 1), (2, 2), (3, 2), (2, 4), (4, 3)])
+@pytest.mark.parametrize("shape", [(0, 3), (1, 1), (2, 4), (4, 3)])
 def test_assignment_is_optimal(shape):
-    for seed in range(6):
+    for seed in range(20):
         cost = np.random.default_rng(seed).uniform(0, 2, shape)
         pairs = assign(cost, limit=1.0)
         assert len({row for row, _ in pairs}) == len({column for _, column in pairs}) == len(pairs)
