@@ -37,11 +37,6 @@ _SPLIT_FOLDERS = {"train": 0, "training": 0, "publictest": 1, "privatetest": 2, 
 _CLASS_FOLDERS = {alias: index for index, aliases in enumerate((
     "angry anger 0", "disgust disgusted 1", "fear fearful 2", "happy happiness 3", "sad sadness 4",
     "surprise surprised 5", "neutral 6")) for alias in aliases.split()}  # fmt: skip
-_EMOTIONS = {str(index): index for index in range(len(CLASSES))}
-_USAGES = {split: index for index, split in enumerate(SPLITS)}
-_ROWS = 512  # parsed at once: their text stays small beside the images
-_LONGEST_LINE = 1 << 16  # seven times the longest possible row; keeps a file without line ends from filling memory
-_TRIM = " \"'\t\r\n"
 
 
 class Raw(NamedTuple):
@@ -116,14 +111,16 @@ def _read_file(path: Path) -> Raw:
             return _read_members(files, archive.extractfile, str(path))
     # gzip or xz by what the file holds, whatever its name says
     opener = gzip.open if magic.startswith(b"\x1f\x8b") else lzma.open if magic == b"\xfd7zXZ\0" else open
-    return _read_csv(lambda: opener(path, "rb"), str(path))
+    with opener(path, "rb") as stream:
+        return _read_csv(stream, str(path))
 
 
 def _read_members(names: list[str], fetch: Callable[[str], BinaryIO], origin: str) -> Raw:
     """The best CSV among an archive's members, or else its pictures."""
     tables = sorted((r, n) for n in names if n.lower().endswith(".csv") and (r := _rank(n)) is not None)
     if tables:
-        return _read_csv(lambda: fetch(tables[0][1]), f"{origin}: {tables[0][1]}")
+        with fetch(tables[0][1]) as stream:
+            return _read_csv(stream, f"{origin}: {tables[0][1]}")
     pictures = (n for n in names if n.lower().endswith(_PICTURES) and "__macosx" not in n.lower())
     return _read_pictures(pictures, fetch, origin)
 
@@ -131,66 +128,54 @@ def _read_members(names: list[str], fetch: Callable[[str], BinaryIO], origin: st
 # ------------------------------------------------------------------------------------------------------- tables
 
 
-def _read_csv(opened: Callable[[], BinaryIO], name: str) -> Raw:
+def _read_csv(stream: BinaryIO, name: str) -> Raw:
     """Read FER2013's CSV; columns in any order, spaces and quotes allowed; `name` for messages."""
-    with opened() as stream:
-        header = stream.readline(_LONGEST_LINE).decode("utf-8-sig", "replace")
-        columns = [cell.strip(_TRIM).lower() for cell in header.split(",")]
-        for column in ("pixels", "emotion", "Usage"):
-            if column.lower() not in columns:
-                shown = "".join(c for c in header if c.isprintable())[:80]
-                raise DataError(f"{name}: no column {column!r} in its header {shown!r}; expected emotion,pixels,Usage "
-                                "(fer2013.csv, icml_face_data.csv; Kaggle's train.csv and test.csv hold only parts)")
-        try:
-            with warnings.catch_warnings():
-                # NumPy and pandas only warn of a text that is no number and of a column too many.
-                warnings.filterwarnings("error", "string or file could not be read|Length of header")
-                return _parse(stream, columns)
-        except (ValueError, TypeError, Warning) as error:  # pandas' errors are ValueErrors
-            problem = error
-    with opened() as stream:
-        raise DataError(_first_fault(stream, columns, name) or f"{name}: {problem}") from problem
-
-
-def _parse(stream: BinaryIO, columns: list[str]) -> Raw:
-    """The fast way; raises ValueError or TypeError for whatever is wrong, without saying where."""
     import pandas as pd
 
-    parts = []
-    for chunk in pd.read_csv(stream, names=columns, header=None, index_col=False, dtype=object, skipinitialspace=True,
-                             keep_default_na=False, chunksize=_ROWS):  # fmt: skip
-        pixels = np.stack([np.fromstring(text, np.int64, sep=" ") for text in chunk["pixels"]])
-        if pixels.shape[1] != SIDE * SIDE or pixels.min() < 0 or pixels.max() > 255:
-            raise ValueError(f"not {SIDE * SIDE} pixels from 0 to 255")
-        labels, usage = (chunk[c].str.strip().map(m) for c, m in (("emotion", _EMOTIONS), ("usage", _USAGES)))
-        parts.append((pixels.astype(np.uint8).reshape(-1, SIDE, SIDE), labels.astype(np.int8), usage.astype(np.int8)))
-    return Raw(*(np.concatenate(arrays) for arrays in zip(*parts, strict=True)))
+    images, labels, usage, line = [], [], [], 1
+    emotions = {str(index): index for index in range(len(CLASSES))}
+    usages = {split: index for index, split in enumerate(SPLITS)}
+    try:
+        with warnings.catch_warnings():
+            # NumPy and pandas only warn of a text that is no number and of a column too many.
+            warnings.filterwarnings("error", "string or file could not be read|Length of header")
+            for chunk in pd.read_csv(stream, dtype=object, index_col=False, skipinitialspace=True, encoding="utf-8-sig",
+                                     keep_default_na=False, skip_blank_lines=False, chunksize=512):  # fmt: skip
+                table = chunk.fillna("").rename(columns=lambda column: column.strip().lower())
+                for row in table[["pixels", "emotion", "usage"]].itertuples(index=False, name=None):
+                    line += 1
+                    if any(row):
+                        where = f"{name}, line {line} (row {len(images)}, counted from 0)"
+                        images.append(_pixels(row[0], where))
+                        labels.append(_index(row[1], emotions, "label", where))
+                        usage.append(_index(row[2], usages, "Usage", where))
+    except (KeyError, Warning, pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError) as error:
+        raise DataError(f"{name}: cannot be read as a table emotion,pixels,Usage ({str(error).strip()}); expected fer2013.csv "
+                        "or icml_face_data.csv (Kaggle's train.csv and test.csv hold only parts)") from error
+    if not images:
+        raise DataError(f"{name}: holds a header but no rows")
+    return Raw(np.stack(images), np.array(labels, np.int8), np.array(usage, np.int8))
 
 
-def _first_fault(stream: BinaryIO, columns: list[str], name: str) -> str | None:
-    """What is wrong with the first bad row of a CSV that does not parse; None when no row is."""
-    row = -1
-    for number, line in enumerate(iter(lambda: stream.readline(_LONGEST_LINE), b""), start=1):
-        if len(line) >= _LONGEST_LINE:
-            return f"{name}, line {number}: longer than {_LONGEST_LINE} bytes; this is no FER2013 row"
-        if number == 1 or not line.strip():
-            continue
-        row += 1
-        where = f"{name}, line {number} (row {row}, counted from 0)"
-        cells = [cell.strip(_TRIM) for cell in line.decode("utf-8", "replace").split(",")]
-        if len(cells) != len(columns):
-            return f"{where}: {len(cells)} columns, expected {len(columns)}; a file cut short looks like this"
-        cell = dict(zip(columns, cells, strict=True))
-        pixels = cell["pixels"].split()
-        if len(pixels) != SIDE * SIDE:
-            return f"{where}: {len(pixels)} pixels, expected {SIDE * SIDE} (48 × 48); a file cut short looks like this"
-        for place, text in enumerate(pixels):
-            if not re.fullmatch("[0-9]{1,9}", text) or int(text) > 255:
-                return f"{where}: pixel {place} is {text[:20]!r}, expected a whole number from 0 to 255"
-        for what, text, allowed in (("label", cell["emotion"], _EMOTIONS), ("Usage", cell["usage"], _USAGES)):
-            if text not in allowed:
-                return f"{where}: unknown {what} {text[:20]!r}, expected one of {', '.join(allowed)}"
-    return f"{name}: holds a header but no rows" if row < 0 else None
+def _pixels(text: str, where: str) -> np.ndarray:
+    """uint8 [48, 48] from decimal text."""
+    try:
+        pixels = np.fromstring(text, np.int64, sep=" ")
+        if pixels.size == SIDE * SIDE and pixels.min() >= 0 and pixels.max() <= 255:
+            return pixels.astype(np.uint8).reshape(SIDE, SIDE)
+    except (ValueError, DeprecationWarning):
+        pass
+    words = text.split()
+    if len(words) != SIDE * SIDE:
+        raise DataError(f"{where}: {len(words)} pixels, expected {SIDE * SIDE} (48 × 48); a file cut short looks like this")
+    place, word = next((i, w) for i, w in enumerate(words) if not re.fullmatch("[0-9]{1,9}", w) or int(w) > 255)
+    raise DataError(f"{where}: pixel {place} is {word[:20]!r}, expected a whole number from 0 to 255")
+
+
+def _index(text: str, allowed: dict[str, int], what: str, where: str) -> int:
+    if text.strip() not in allowed:
+        raise DataError(f"{where}: unknown {what} {text[:20]!r}, expected one of {', '.join(allowed)}")
+    return allowed[text.strip()]
 
 
 def read_votes(path: Path) -> tuple[np.ndarray, np.ndarray]:
@@ -201,7 +186,7 @@ def read_votes(path: Path) -> tuple[np.ndarray, np.ndarray]:
         table = pd.read_csv(path, dtype=str, index_col=False, skip_blank_lines=False, encoding="utf-8-sig")
         table = table.rename(columns=str.strip)
         votes = table[[*VOTE_NAMES]].apply(pd.to_numeric, errors="coerce")
-        usage = table["Usage"].str.strip().map(_USAGES)
+        usage = table["Usage"].str.strip().map({split: index for index, split in enumerate(SPLITS)})
     except (KeyError, ValueError, OSError, EOFError, lzma.LZMAError) as error:  # KeyError: no such column
         raise DataError(f"{path}: cannot be read as FER+'s fer2013new.csv ({error})") from error
     bad = np.flatnonzero(~votes.isin(range(256)).all(axis=1) | usage.isna())
@@ -213,38 +198,44 @@ def read_votes(path: Path) -> tuple[np.ndarray, np.ndarray]:
 # ----------------------------------------------------------------------------------------------------- pictures
 
 
-class _Picture(NamedTuple):
-    """A picture's split (_TEST = some test split), the number in its name (-1 = none), its path and its class."""
-
-    split: int
-    number: int
-    path: str
-    label: int
-
-
 def _read_pictures(names: Iterable[str], fetch: Callable[[str], BinaryIO], origin: str) -> Raw:
     """Pictures in train/<class>/ and test/<class>/; `fetch` is called in the order of `names`."""
-    pictures, decoded = [], {}
+    pictures = []
     for name in names:
-        if picture := _place(name, origin):
+        if place := _place(name, origin):
             with fetch(name) as stream:
-                decoded[name] = _decode(stream.read(1 << 20), f"{origin}: {name}")  # a picture has a few kilobytes
-            pictures.append(picture)
+                pictures.append((*place, _decode(stream.read(1 << 20), f"{origin}: {name}")))  # it has a few kilobytes
     if not pictures:
         raise DataError(f"{origin}: holds no FER2013; {EXPECTED}")
     # FER2013's order, when the numbers count its rows or each split's; others, as in Kaggle's copy, name no row.
-    pictures.sort()
-    whole = sorted(p.number for p in pictures) == list(range(len(pictures)))
+    pictures.sort()  # by split, number and path, which is never twice the same
+    whole = sorted(p[1] for p in pictures) == list(range(len(pictures)))
     if whole:
-        pictures.sort(key=lambda p: p.number)
-    labels, usage = (np.array([getattr(p, name) for p in pictures], np.int8) for name in ("label", "split"))
-    numbers = np.array([p.number for p in pictures])
-    counted = whole or all(np.array_equal(n, np.arange(len(n))) for n in (numbers[usage == s] for s in range(_TEST)))
+        pictures.sort(key=lambda p: p[1])
+    usage, numbers, _, labels, images = (np.array(column) for column in zip(*pictures, strict=True))
+    counted = whole or all((numbers[usage == split] == np.arange((usage == split).sum())).all() for split in range(_TEST))
     known = bool((usage < _TEST).all())
     for label in range(len(CLASSES)):  # test pictures of unknown split go half and half, class by class
         rows = np.flatnonzero((usage == _TEST) & (labels == label))
         usage[rows[0::2]], usage[rows[1::2]] = 1, 2
-    return Raw(np.stack([decoded[p.path] for p in pictures]), labels, usage, known, known and counted)
+    return Raw(images, labels.astype(np.int8), usage.astype(np.int8), known, known and counted)
+
+
+def _place(path: str, origin: str) -> tuple[int, int, str, int] | None:
+    """A picture's split, the number in its name (-1 = none), its path and its class; None = not a face of ours.
+
+    The class is the folder's, the split the file name's or else that of the folder above.
+    """
+    above, folder, file = ("", "", *PurePosixPath(path).parts)[-3:]
+    named = re.match(r"(training|publictest|privatetest)(?:\D*(\d+))?", file.lower())
+    split, label = _SPLIT_FOLDERS.get(named[1] if named else above.lower()), _CLASS_FOLDERS.get(folder.lower())
+    if label is None and split is None:
+        return None
+    if label is None or split is None:
+        raise DataError(f"{origin}: cannot place {path}; expected train/<class>/ or test/<class>/ with one of the classes "
+                        f"{', '.join(CLASSES).lower()}")  # fmt: skip
+    digits = [named[2] or -1] if named else re.findall(r"\d+", PurePosixPath(file).stem)
+    return split, int(digits[-1]) if digits else -1, path, label
 
 
 def _decode(data: bytes, where: str) -> np.ndarray:
@@ -257,20 +248,3 @@ def _decode(data: bytes, where: str) -> np.ndarray:
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
         raise DataError(f"{where}: unreadable picture ({str(error)[:80]})") from error
     raise DataError(f"{where}: the picture is {' × '.join(map(str, picture.size))}, expected {SIDE} × {SIDE}")
-
-
-def _place(path: str, origin: str) -> _Picture | None:
-    """Class from the folder, split from the file's name or else from the folder above; None = not a face of ours."""
-    above, folder, file = ("", "", *PurePosixPath(path).parts)[-3:]
-    named = re.match(r"(training|publictest|privatetest)(?:\D*(\d+))?", file.lower())
-    split = [s.lower() for s in SPLITS].index(named[1]) if named else _SPLIT_FOLDERS.get(above.lower())
-    label = _CLASS_FOLDERS.get(folder.lower())
-    if label is None and split is None:
-        return None
-    if label is None:
-        raise DataError(f"{origin}: unknown class folder {folder!r} of {path}, expected one of "
-                        f"{', '.join(c.lower() for c in CLASSES)}")
-    if split is None:
-        raise DataError(f"{origin}: {path} lies below neither train/ nor test/, and its name tells no split")
-    digits = [named[2] or -1] if named else re.findall(r"\d+", PurePosixPath(file).stem)
-    return _Picture(split, int(digits[-1]) if digits else -1, path, label)

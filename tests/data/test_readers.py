@@ -73,15 +73,15 @@ BAD = {
     "other digits": (changed(0, FIRST, ",0 1 ² 3 4 "), r"pixel 2 is '²'"),
     "unknown label": (changed(9, "2,", "7,"), r"line 11 \(row 9.*unknown label '7', expected one of 0, 1"),
     "unknown Usage": (changed(12, "Training", "Train"), r"line 14 \(row 12.*unknown Usage 'Train'.*PrivateTest"),
-    "extra column": (changed(4, ",Training", ",Training,1"), r"line 6 .*4 columns, expected 3"),
-    "extra column at the start": (changed(0, ",Training", ",Training,1"), r"line 2 .*4 columns, expected 3"),
-    "no pixels column": (TEXT.replace(b"pixels", b"pixel"), r"no column 'pixels'"),
-    "no Usage column": (TEXT.replace(b"Usage", b"Use"), r"no column 'Usage'"),
+    "extra column": (changed(4, ",Training", ",Training,1"), r"Expected 3 fields in line 6, saw 4"),
+    "extra column at the start": (changed(0, ",Training", ",Training,1"), r"[Ll]ength"),
+    "no pixels column": (TEXT.replace(b"pixels", b"pixel"), r"emotion,pixels,Usage .*'pixels'"),
+    "no Usage column": (TEXT.replace(b"Usage", b"Use"), r"emotion,pixels,Usage .*'usage'"),
     "cut in a row": (TEXT[:40_000], r"line 6 \(row 4.*cut short"),
     "header only": (b"emotion,pixels,Usage\n", r"no rows"),
-    "empty": (b"", r"no column 'pixels'"),
-    "binary": (bytes(range(256)) * 50, r"no column 'pixels'"),
-    "one endless line": (b"emotion,pixels,Usage\n" + b"0 " * 100_000, r"line 2: longer than"),
+    "empty": (b"", r"emotion,pixels,Usage"),
+    "binary": (bytes(range(256)) * 50, r"emotion,pixels,Usage"),
+    "one endless line": (b"emotion,pixels,Usage\n" + b"0 " * 100_000, r"line 2 .*0 pixels"),
 }
 
 
@@ -162,7 +162,7 @@ def test_kaggle_competition_zip_takes_the_whole_table(tmp_path):
 
 
 def test_train_csv_says_what_to_take(tmp_path):
-    with pytest.raises(DataError, match=r"train\.csv: no column 'Usage'.*icml_face_data\.csv"):
+    with pytest.raises(DataError, match=r"train\.csv: .*'usage'.*icml_face_data\.csv"):
         read(written(tmp_path, b"emotion,pixels\n0,1 2 3\n", "train.csv"))
 
 
@@ -280,9 +280,9 @@ def test_unreadable_pictures_are_named(tmp_path, content, message, packed):
 
 
 @pytest.mark.parametrize("name, message", [
-    ("train/contempt/Training_1.png", "unknown class folder 'contempt'"),
-    ("Training_1.png", "unknown class folder"),
-    ("angry/1.png", "neither train/ nor test/"),
+    ("train/contempt/Training_1.png", "train/contempt/Training_1.png; expected .*angry"),
+    ("Training_1.png", "Training_1.png; expected .*angry"),
+    ("angry/1.png", "angry/1.png; expected train/"),
     ("holidays/beach.png", r"holds no FER2013; expected fer2013\.csv"),
 ])
 def test_pictures_in_the_wrong_place_are_named(tmp_path, name, message):
