@@ -5,7 +5,7 @@
 | `FER_DATA`        | FER2013: a file or folder, or the word `sample`           | `data/`, Kaggle, sample |
 | `FER_PLUS`        | FER+ votes (`fer2013new.csv`)                              | looked for beside the data |
 | `FER_WEIGHTS`     | initial weights: a file or a folder of `.weights.h5`       | `weights/`, Keras' own |
-| `FER_CACHE`       | parsed data, the drawn clip                                | `~/.cache/fer_utils`   |
+| `FER_CACHE`       | parsed data                                                | `~/.cache/fer_utils`   |
 | `FER_FIGURE`      | where notebooks save figures                               | `figure/`              |
 | `FER_CHECKPOINTS` | resumable training state                                   | `checkpoints/`         |
 | `FER_MODELS`      | recorded runs and ONNX files                               | `models/`              |
