@@ -150,7 +150,7 @@ def _read_csv(stream: BinaryIO, name: str) -> Raw:
                         labels.append(_index(row[1], emotions, "label", where))
                         usage.append(_index(row[2], usages, "Usage", where))
     except (KeyError, Warning, pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError) as error:
-        raise DataError(f"{name}: cannot be read as a table emotion,pixels,Usage ({str(error).strip()}); expected fer2013.csv "
+        raise DataError(f"{name}: cannot be read as emotion,pixels,Usage ({str(error).strip()}); expected fer2013.csv "
                         "or icml_face_data.csv (Kaggle's train.csv and test.csv hold only parts)") from error
     if not images:
         raise DataError(f"{name}: holds a header but no rows")
@@ -167,7 +167,7 @@ def _pixels(text: str, where: str) -> np.ndarray:
         pass
     words = text.split()
     if len(words) != SIDE * SIDE:
-        raise DataError(f"{where}: {len(words)} pixels, expected {SIDE * SIDE} (48 × 48); a file cut short looks like this")
+        raise DataError(f"{where}: {len(words)} pixels, expected {SIDE * SIDE}; a file cut short looks like this")
     place, word = next((i, w) for i, w in enumerate(words) if not re.fullmatch("[0-9]{1,9}", w) or int(w) > 255)
     raise DataError(f"{where}: pixel {place} is {word[:20]!r}, expected a whole number from 0 to 255")
 
@@ -213,7 +213,7 @@ def _read_pictures(names: Iterable[str], fetch: Callable[[str], BinaryIO], origi
     if whole:
         pictures.sort(key=lambda p: p[1])
     usage, numbers, _, labels, images = (np.array(column) for column in zip(*pictures, strict=True))
-    counted = whole or all((numbers[usage == split] == np.arange((usage == split).sum())).all() for split in range(_TEST))
+    counted = whole or all((numbers[usage == s] == np.arange((usage == s).sum())).all() for s in range(_TEST))
     known = bool((usage < _TEST).all())
     for label in range(len(CLASSES)):  # test pictures of unknown split go half and half, class by class
         rows = np.flatnonzero((usage == _TEST) & (labels == label))
@@ -232,7 +232,7 @@ def _place(path: str, origin: str) -> tuple[int, int, str, int] | None:
     if label is None and split is None:
         return None
     if label is None or split is None:
-        raise DataError(f"{origin}: cannot place {path}; expected train/<class>/ or test/<class>/ with one of the classes "
+        raise DataError(f"{origin}: cannot place {path}; expected train/<class>/ or test/<class>/ with one of "
                         f"{', '.join(CLASSES).lower()}")  # fmt: skip
     digits = [named[2] or -1] if named else re.findall(r"\d+", PurePosixPath(file).stem)
     return split, int(digits[-1]) if digits else -1, path, label

@@ -223,7 +223,7 @@ def test_votes_are_found_beside_the_data_in_fer_data_in_data_and_by_fer_plus(tmp
     assert data.load(tmp_path / "a").votes is not None
 
 
-@pytest.mark.parametrize("naming, joined", [("file", True), ("split", True), ("other", False), ("none", False)])
+@pytest.mark.parametrize("naming, joined", [("split", True), ("other", False), ("none", False)])
 def test_votes_join_pictures_only_when_their_numbers_tell_the_row(tmp_path, naming, joined):
     folder = write_folder(tmp_path / "pictures", picture_files(RAW, naming))
     file = write_votes(tmp_path / "pictures" / "fer2013new.csv", RAW)

@@ -79,7 +79,6 @@ BAD = {
     "no Usage column": (TEXT.replace(b"Usage", b"Use"), r"emotion,pixels,Usage .*'usage'"),
     "cut in a row": (TEXT[:40_000], r"line 6 \(row 4.*cut short"),
     "header only": (b"emotion,pixels,Usage\n", r"no rows"),
-    "empty": (b"", r"emotion,pixels,Usage"),
     "binary": (bytes(range(256)) * 50, r"emotion,pixels,Usage"),
     "one endless line": (b"emotion,pixels,Usage\n" + b"0 " * 100_000, r"line 2 .*0 pixels"),
 }
@@ -136,10 +135,11 @@ def test_bad_votes_name_the_line(tmp_path, old, new, message):
         read_votes(file)
 
 
-def test_votes_that_are_no_csv(tmp_path):
+def test_what_is_no_csv(tmp_path):
     for content in (b"", b"\xff\xfe\x00\x01"):
-        with pytest.raises(DataError, match="v.csv"):
-            read_votes(written(tmp_path, content, "v.csv"))
+        for reader in (read_votes, read):
+            with pytest.raises(DataError, match="v.csv"):
+                reader(written(tmp_path, content, "v.csv"))
 
 
 # ------------------------------------------------------------------------------------------ archives and folders
@@ -266,7 +266,6 @@ def huge() -> bytes:
 
 
 @pytest.mark.parametrize("content, message, packed", [
-    (b"", "unreadable picture", False),
     (png(RAW.images[1])[:700], "unreadable picture", False),
     (png(np.zeros((50, 48), np.uint8)), "48 × 50, expected 48 × 48", True),
     (huge(), "9000 × 9000", False),  # refused before it is decoded

@@ -2,7 +2,6 @@ import numpy as np
 import pytest
 from scipy.special import log_softmax
 
-from fer_utils import data
 from fer_utils.training import losses
 
 COUNTS = np.array([3995, 436, 4097, 7215, 4830, 3171, 4965])
