@@ -26,7 +26,7 @@ class Calibration:
     Parameters
     ----------
     temperature : float, above 0; above 1 where the network was too sure.
-    bias : seven floats whose sum is 0.
+    bias : seven floats, the sum 0.
 
     Examples
     --------
@@ -35,10 +35,7 @@ class Calibration:
     """
 
     temperature: float
-    bias: tuple[float, ...]
-
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "bias", tuple(self.bias))  # JSON makes it a list
+    bias: list[float]
 
     @classmethod
     def fit(cls, labels: np.ndarray, logits: np.ndarray) -> Calibration:
@@ -72,7 +69,7 @@ class Calibration:
         bounds = [(0.05, 20.0)] + [(-20.0, 20.0) if there else (0.0, 0.0) for there in present]
         found = minimize(loss, [1.0] + [0.0] * classes, jac=True, method="L-BFGS-B", bounds=bounds).x
         bias = found[1:] / found[0]
-        return cls(float(1 / found[0]), tuple(np.where(present, bias - bias[present].mean(), 0.0).tolist()))
+        return cls(float(1 / found[0]), np.where(present, bias - bias[present].mean(), 0.0).tolist())
 
     def __call__(self, logits: np.ndarray) -> np.ndarray:
         """The calibrated logits."""

@@ -130,11 +130,6 @@ def scores(runs: Mapping[str, Run], *, calibrated: bool = True) -> pd.DataFrame:
 def robustness_changes(before: pd.DataFrame, after: pd.DataFrame) -> pd.DataFrame:
     """Two models on the same corrupted images (`read_robustness`): corruption, severity, setting, and `paired_tests`.
 
-    Raises
-    ------
-    ValueError
-        They were not tested on the same images.
-
     Examples
     --------
     >>> robustness_changes(read_robustness("xception"), read_robustness("xception_aligned")).difference

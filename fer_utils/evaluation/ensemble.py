@@ -4,16 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from fer_utils import faces, paths
+from fer_utils.data import Fer2013
 from fer_utils.evaluation.runs import Run, digest, stored_study
 from fer_utils.models import Classifier
-
-if TYPE_CHECKING:
-    from fer_utils.data import Fer2013
 
 __all__ = ["CROPS", "crops", "fit_weights", "log_losses", "read_tta", "record_tta", "stacked"]
 
@@ -26,15 +23,8 @@ TTA = "tta.npz"
 def stacked(runs: Sequence[Run], split: str = "private", *, tta: bool = False) -> tuple[np.ndarray, np.ndarray]:
     """Stored probabilities of runs on the same images, float32 [runs, N, 7], and the labels, int [N].
 
-    Parameters
-    ----------
-    split : "private" or "public".
-    tta : the means over 12 crops (`read_tta`, PrivateTest only) instead of a single crop's.
-
-    Raises
-    ------
-    ValueError
-        No run, or runs that were not tested on the same images.
+    `split`: "private" or "public"; `tta`: the means over 12 crops (`read_tta`, PrivateTest only) instead of a single
+    crop's. Raises ValueError for no run, or runs that were not tested on the same images.
 
     Examples
     --------
@@ -67,11 +57,7 @@ def fit_weights(probabilities: np.ndarray, labels: np.ndarray) -> np.ndarray:
     """Weights of the mean under which the labels are most likely, float64 [models], by expectation-maximization.
 
     There is one optimum, for the models stay as they are (stacked density estimation, Smyth and Wolpert 1999).
-
-    Parameters
-    ----------
-    probabilities : float [models, N, 7].
-    labels : int [N], classes of images that no model was trained on: PublicTest.
+    `probabilities`: float [models, N, 7]; `labels`: int [N], of images that no model was trained on: PublicTest.
 
     Examples
     --------
@@ -105,11 +91,8 @@ def crops(images: np.ndarray, others: np.ndarray, *, shift: int = SHIFT) -> np.n
     crop, enlarged again, is blurred and costs light models accuracy. A model errs on other faces when it sees an
     unaligned face aligned (or the other way round); that crop adds as much as all four corners.
 
-    Parameters
-    ----------
-    images : uint8 [N, S, S], gray faces as the model was trained on them, aligned or not.
-    others : uint8 [N, S, S], the same faces preprocessed the other way.
-    shift : pixels from the centre to a corner crop, along both axes, less than S.
+    `images`: uint8 [N, S, S], gray faces as the model was trained on them, aligned or not; `others`: the same faces
+    preprocessed the other way; `shift`: pixels from the centre to a corner crop, along both axes, less than S.
 
     Examples
     --------

@@ -11,18 +11,15 @@ import json
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import cv2
 import numpy as np
 import pandas as pd
 
+from fer_utils.data import Fer2013
 from fer_utils.evaluation.metrics import summary
 from fer_utils.evaluation.runs import Run, digest, stored_study, write_json
 from fer_utils.models import Classifier
-
-if TYPE_CHECKING:
-    from fer_utils.data import Fer2013
 
 __all__ = ["CORRUPTIONS", "SEVERITIES", "corrupt", "read_robustness", "record_robustness"]
 
@@ -77,14 +74,10 @@ CORRUPTIONS = {
 
 
 def corrupt(images: np.ndarray, corruption: str, severity: int, *, seed: int = 2013) -> np.ndarray:
-    """Corrupted copies of faces, uint8 [N, S, S].
+    """Corrupted copies of gray faces, uint8 [N, S, S].
 
-    Parameters
-    ----------
-    images : uint8 [N, S, S], gray.
-    corruption : one of CORRUPTIONS.
-    severity : 1 (hardly visible) to 5 (hard for people too).
-    seed : of noise, directions and sides; the same for every severity.
+    `corruption`: one of CORRUPTIONS; `severity`: 1 (hardly visible) to 5 (hard for people too); `seed`: of noise,
+    directions and sides, which are the same in every severity.
 
     Examples
     --------

@@ -1,27 +1,9 @@
 """LIME on faces, and how far its maps can be trusted: faithfulness and stability of explanations."""
 
-from fer_utils.explain._faithfulness import (
-    REGIONS,
-    Stability,
-    describe,
-    face_regions,
-    faithfulness,
-    is_frontal,
-    region_weights,
-    stability,
-)
+from fer_utils.explain._faithfulness import REGIONS, describe, faithfulness, is_frontal, region_weights, stability
 from fer_utils.explain._lime import Explanation, choose_examples, explain, explain_classes, superpixels
-from fer_utils.explain._study import (
-    STUDY,
-    Study,
-    choose_faces,
-    mean_intervals,
-    measures,
-    read_study,
-    record_study,
-    study,
-)
+from fer_utils.explain._study import Study, choose_faces, mean_intervals, measures, read_study, record_study, study
 
-__all__ = ["REGIONS", "STUDY", "Explanation", "Stability", "Study", "choose_examples", "choose_faces", "describe",
-           "explain", "explain_classes", "face_regions", "faithfulness", "is_frontal", "mean_intervals", "measures",
-           "read_study", "record_study", "region_weights", "stability", "study", "superpixels"]
+__all__ = ["REGIONS", "Explanation", "Study", "choose_examples", "choose_faces", "describe", "explain",
+           "explain_classes", "faithfulness", "is_frontal", "mean_intervals", "measures", "read_study", "record_study",
+           "region_weights", "stability", "study", "superpixels"]

@@ -11,23 +11,13 @@ import pandas as pd
 
 from fer_utils.explain._lime import Explanation, Predict, ask
 
-__all__ = ["REGIONS", "Stability", "describe", "face_regions", "faithfulness", "is_frontal", "region_weights",
-           "stability"]
+__all__ = ["REGIONS", "describe", "faithfulness", "is_frontal", "region_weights", "stability"]
 
 REGIONS = ("brows", "eyes", "nose", "mouth", "rest of the face", "hair, background")
 
 
 class Stability(NamedTuple):
-    """Agreement of maps of one face from several seeds, mean over all pairs of maps.
-
-    `spearman`: rank correlation of the superpixels' weights; 1 = same order. `top_iou`: intersection over union of the
-    top-k superpixels; 1 = the same ones.
-
-    Examples
-    --------
-    >>> Stability(spearman=0.8, top_iou=0.6).top_iou
-    0.6
-    """
+    """Agreement of maps of one face from several seeds: rank correlation and top-k IoU, at most 1."""
 
     spearman: float
     top_iou: float
@@ -36,10 +26,8 @@ class Stability(NamedTuple):
 def stability(explanations: Sequence[Explanation], *, top: int = 5) -> Stability:
     """Compare explanations of one face and class that differ in the seed only, at least two.
 
-    Raises
-    ------
-    ValueError
-        Fewer than two, or others in superpixels or class.
+    Returns, as means over all pairs, `spearman`, the rank correlation of the superpixels' weights (1 = same order), and
+    `top_iou`, intersection over union of the `top` superpixels (1 = the same ones).
 
     Examples
     --------
@@ -63,14 +51,7 @@ def faithfulness(
     """Deletion and insertion (Petsiuk et al. 2018, arXiv:1806.07421) with superpixels instead of pixels.
 
     A hidden superpixel takes the face's mean gray here, not its own mean as in LIME's samples: the test must not share
-    the assumption of what it tests.
-
-    Parameters
-    ----------
-    predict : as in `explain_classes`.
-    steps : changes along a curve.
-    orders : random orders to compare with (their mean).
-    seed : of these.
+    the assumption of what it tests. `orders`: random orders, whose mean is compared with; `seed`: of these.
 
     Returns
     -------
@@ -101,7 +82,7 @@ def faithfulness(
 
 
 def is_frontal(landmarks: np.ndarray) -> bool:
-    """Whether a face (landmarks float [5, 2] as in `face_regions`) looks at the camera; False for missing ones (NaN).
+    """Whether a face (landmarks float [5, 2] as `faces.LANDMARKS`) looks at the camera; False for missing ones (NaN).
 
     Its eyes are at least .7 times as far apart as eyes and mouth: in a profile the parts of a face overlap.
 
@@ -116,24 +97,9 @@ def is_frontal(landmarks: np.ndarray) -> bool:
 
 
 def face_regions(landmarks: np.ndarray, *, shape: tuple[int, int] = (96, 96)) -> np.ndarray:
-    """Which part of the face each pixel belongs to: int [H, W], index into REGIONS.
+    """Which of REGIONS each pixel belongs to: int [H, W].
 
     The parts are rectangles rotated with the face, in an oval; their sizes are multiples of the distance of the eyes.
-
-    Parameters
-    ----------
-    landmarks : float [5, 2], x and y of `faces.LANDMARKS` in 48-px coordinates.
-    shape : height and width of the result.
-
-    Raises
-    ------
-    ValueError
-        Landmarks are missing (NaN) or coincide.
-
-    Examples
-    --------
-    >>> REGIONS[face_regions(faces.TEMPLATE)[74, 47]]
-    'mouth'
     """
     points = (np.asarray(landmarks, float) + 0.5) * (shape[1] / 48, shape[0] / 48) - 0.5
     distance = float(np.hypot(*(points[1] - points[0])))
@@ -163,7 +129,8 @@ def face_regions(landmarks: np.ndarray, *, shape: tuple[int, int] = (96, 96)) ->
 def region_weights(explanation: Explanation, landmarks: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Part of the positive weight in each of REGIONS, and its part of the pixels: float [6] each, the sum 1.
 
-    A superpixel's weight is spread over its pixels; NaN when no weight is positive. Landmarks as in `face_regions`.
+    A superpixel's weight is spread over its pixels; NaN when no weight is positive. `landmarks`: float [5, 2], x and y
+    of `faces.LANDMARKS` in 48-px coordinates; ValueError when they are missing (NaN) or coincide.
 
     Examples
     --------

@@ -158,16 +158,8 @@ def choose_examples(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Faces of one class worth explaining: recognized with most confidence, and the most confident mistakes.
 
-    Parameters
-    ----------
-    labels, probabilities : int [N], classes 0–6; float [N, 7].
-    label : the class.
-    correct, wrong : how many of each; fewer when there are not that many.
-
-    Returns
-    -------
-    int [≤ correct], int [≤ wrong]
-        Indices, the most confident first; an image that occurs twice is taken once.
+    `labels`: int [N], classes 0–6; `probabilities`: float [N, 7]; `label`: the class. Returns indices int [≤ correct]
+    and int [≤ wrong], the most confident first; an image that occurs twice is taken once.
 
     Examples
     --------

@@ -5,22 +5,18 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 
 from fer_utils import faces, paths
-from fer_utils.data import CLASSES
+from fer_utils.data import CLASSES, Fer2013
 from fer_utils.evaluation.runs import Run, digest, stored_study
 from fer_utils.explain._faithfulness import REGIONS, faithfulness, is_frontal, region_weights, stability
 from fer_utils.explain._lime import explain
 from fer_utils.models import Classifier
 
-if TYPE_CHECKING:
-    from fer_utils.data import Fer2013
-
-__all__ = ["STUDY", "Study", "choose_faces", "measures", "read_study", "record_study", "study", "mean_intervals"]
+__all__ = ["Study", "choose_faces", "mean_intervals", "measures", "read_study", "record_study", "study"]
 
 STUDY = "lime.npz"
 EXPLAINED = ("Angry", "Disgust", "Surprise")
@@ -71,19 +67,10 @@ class Study:
 def choose_faces(
     fer: Fer2013, landmarks: faces.Landmarks, *, classes: Sequence[str] = EXPLAINED, each: int = 40, seed: int = 2013
 ) -> np.ndarray:
-    """Faces to explain, chosen without a model, so that several models are compared on the same ones.
+    """Faces to explain, chosen without a model, so that several models are compared on the same: int, rows of `fer`.
 
-    Parameters
-    ----------
-    fer, landmarks : a split and its landmarks. A chosen face has confident ones and looks at the camera, so that its
-        parts can be told apart, and is not blank.
-    classes : names.
-    each : faces of a class, randomly sampled by `seed`; fewer when there are not that many.
-
-    Returns
-    -------
-    int [≤ each × classes]
-        Rows of `fer`, class by class, ascending.
+    A chosen face has confident landmarks and looks at the camera, so that its parts can be told apart, and is not
+    blank. `classes`: names; `each`: faces of a class, randomly sampled by `seed`, fewer when there are not that many.
 
     Examples
     --------
@@ -194,10 +181,7 @@ def measures(study: Study) -> pd.DataFrame:
 def mean_intervals(table: pd.DataFrame, *, n: int = 2000, seed: int = 2013) -> pd.DataFrame:
     """Mean of each column over faces, with the 95 % interval of a bootstrap over faces: n, mean, low, high.
 
-    Parameters
-    ----------
-    table : a row a face (`measures`, or the differences of two on the same faces); NaN is left out.
-    n, seed : of the bootstrap.
+    `table`: a row for each face (`measures`, or the differences of two on the same faces); NaN is left out.
 
     Examples
     --------

@@ -73,7 +73,7 @@ def methods(store):
     store("resnet18_over", sure(LABELS), **common | {"sampling": "over", "sampling_target": 4001})
     store("resnet18_other", sure(LABELS), **common | {"epochs": 9})
     bias = np.array([1.0, -6.0, 1, 1, 1, 1, 1])
-    calibration = Calibration(0.5, bias)
+    calibration = Calibration(0.5, bias.tolist())
     return compare.imbalance_methods(store("resnet18", calibration(sure(LABELS)), calibration=calibration, **common))
 
 

@@ -8,7 +8,7 @@ from fer_utils.evaluation import Calibration, Run, list_runs, softmax, summary
 from fer_utils.models import BACKBONES
 
 LABELS = np.arange(5)
-CALIBRATION = Calibration(0.8, tuple(np.linspace(-0.3, 0.3, 7).tolist()))
+CALIBRATION = Calibration(0.8, np.linspace(-0.3, 0.3, 7).tolist())
 
 
 @pytest.mark.parametrize("split", ["public", "private"])

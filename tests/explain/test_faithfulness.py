@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from fer_utils import explain
-from fer_utils.explain import REGIONS, Explanation, face_regions, faithfulness, is_frontal, region_weights, stability
+from fer_utils.explain import REGIONS, Explanation, faithfulness, is_frontal, region_weights, stability
+from fer_utils.explain._faithfulness import face_regions
 
 LANDMARKS = np.array([[16, 19], [32, 19], [24, 27], [17.5, 36], [30.5, 36]], np.float32)
 SEGMENTS = np.arange(36).reshape(6, 6).repeat(16, 0).repeat(16, 1)

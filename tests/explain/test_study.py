@@ -127,7 +127,7 @@ def test_a_study_is_read_back_as_the_command_recorded_it(drawn, store, monkeypat
 
 
 def test_what_is_stored_belongs_to_the_shipped_files():
-    names = [name for name in list_runs() if (paths.MODELS / "runs" / name / explain.STUDY).is_file()]
+    names = [name for name in list_runs() if (paths.MODELS / "runs" / name / "lime.npz").is_file()]
     assert names
     for name in names:
         assert explain.read_study(name)[1]["model"] == digest(paths.MODELS / f"{name}.onnx"), name
