@@ -78,18 +78,13 @@ def test_five_places_the_other_preprocessing_and_their_mirror_images():
     assert all(np.array_equal(view, FACES) for view in ensemble.crops(FACES, FACES, shift=0)[:5])
 
 
-@pytest.mark.parametrize("images, others, shift", [
-    (FACES[0], FACES, 2), (FACES, FACES[:2], 2), (FACES, FACES, 48), (FACES, FACES, -1),
-])
-def test_bad_crops(images, others, shift):
-    with pytest.raises(ValueError, match="images"):
-        ensemble.crops(images, others, shift=shift)
-
-
-@pytest.mark.parametrize("probabilities", [P[:, 1:], P[0], P[:0]])
-def test_bad_probabilities(probabilities):
-    with pytest.raises(ValueError, match="probabilities"):
-        ensemble.fit_weights(probabilities, LABELS)
+def test_bad_input():
+    for images, others, shift in [(FACES[0], FACES, 2), (FACES, FACES[:2], 2), (FACES, FACES, 48), (FACES, FACES, -1)]:
+        with pytest.raises(ValueError, match="images"):
+            ensemble.crops(images, others, shift=shift)
+    for probabilities in (P[:, 1:], P[0], P[:0]):
+        with pytest.raises(ValueError, match="probabilities"):
+            ensemble.fit_weights(probabilities, LABELS)
 
 
 def test_the_mean_over_crops_is_recorded_for_the_shipped_file(store, drawn, monkeypatch):
