@@ -16,10 +16,8 @@ from pathlib import Path
 
 import numpy as np
 
-from fer_utils import paths
+from fer_utils import models, paths
 from fer_utils.evaluation import Run, compare, ensemble, list_runs, summary
-from fer_utils.models import _build as models
-from fer_utils.models import classifier as inference
 
 __all__ = ["DOCUMENTS", "filled", "main", "results_table", "shown_runs", "value"]
 
@@ -41,7 +39,7 @@ def shown_runs() -> list[Run]:
     shipped as ONNX. Experiments on one backbone stay in their notebook, and so does an aligned run whose partner is
     one of them: beside the backbone's last part it would look as if alignment had cost what that part gained."""
     partners = {after.name: before.name for before, after in compare.alignment_pairs()}
-    shipped = set(inference.available())
+    shipped = set(models.available())
     names = [name for name in list_runs() if name in shipped or partners.get(name, name) in models.BACKBONES]
     return sorted((Run(name) for name in names), key=lambda run: -run.metrics["private"]["accuracy"])
 
@@ -55,7 +53,7 @@ def _scores(private: dict) -> list[str]:
 
 
 def _row(run: Run) -> list[str]:
-    file = inference.manifest()["files"].get(f"{run.name}.onnx")
+    file = models.manifest()["files"].get(f"{run.name}.onnx")
     return [
         models.title(run.name), *_scores(run.metrics["private"]), _percent(run.metrics["public"]["accuracy"]),
         f"{run.outcome['parameters'] / 1e6:.1f} M", f"{run.outcome['m_macs']:,.0f}",
@@ -113,7 +111,7 @@ def results_table() -> str:
 
 def value(run: str, key: str, form: str) -> str:
     """One recorded number of a run: `value("xception", "private.macro_f1", ".3f")` of its metrics.json, or
-    `value("xception", "config.training_minutes", ".0f")` of its config.json.
+    `value("xception", "config.minutes", ".0f")` of its config.json.
 
     Raises ValueError when the run has no such number.
     """

@@ -1,6 +1,6 @@
 """Networks: built in Keras, exported to ONNX, opened again where only ONNX Runtime is there.
 
-Importing this room loads NumPy, OpenCV and ONNX Runtime at most; Keras, TensorFlow and onnx when a function needs them.
+Importing this room loads NumPy and OpenCV at most; Keras, TensorFlow and onnx when a function needs them.
 """
 
 from fer_utils.models._build import (
@@ -8,17 +8,20 @@ from fer_utils.models._build import (
     TITLES,
     WeightsError,
     build,
-    check_image_size,
     find_weights,
     load,
     macs,
     reestimate_batchnorm,
     title,
-    with_probabilities,
 )
-from fer_utils.models.classifier import Classifier, ModelError, available, manifest
+from fer_utils.models._manifest import ModelError, available, manifest, update_manifest
+from fer_utils.models._quantize import quantize
+from fer_utils.models.classifier import Classifier
+from fer_utils.models.float16 import read_weights, write_weights
+from fer_utils.models.onnx_export import export_onnx, export_run, latency, parity, probabilities
 
 __all__ = [
-    "BACKBONES", "TITLES", "Classifier", "ModelError", "WeightsError", "available", "build", "check_image_size",
-    "find_weights", "load", "macs", "manifest", "reestimate_batchnorm", "title", "with_probabilities",
+    "BACKBONES", "TITLES", "Classifier", "ModelError", "WeightsError", "available", "build", "export_onnx",
+    "export_run", "find_weights", "latency", "load", "macs", "manifest", "parity", "probabilities", "quantize",
+    "read_weights", "reestimate_batchnorm", "title", "update_manifest", "write_weights",
 ]

@@ -12,11 +12,11 @@ import math
 import warnings
 from itertools import pairwise
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from fer_utils import paths
 from fer_utils.faces import INPUT_SIZE
-from fer_utils.models import cpu_layers
+from fer_utils.models import cpu_layers, float16
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -25,19 +25,8 @@ if TYPE_CHECKING:
     import numpy as np
 
 __all__ = [
-    "BACKBONES",
-    "TITLES",
-    "WeightsError",
-    "absorb_normalization",
-    "backbone_layers",
-    "build",
-    "check_image_size",
-    "find_weights",
-    "load",
-    "macs",
-    "reestimate_batchnorm",
-    "title",
-    "with_probabilities",
+    "BACKBONES", "TITLES", "WeightsError", "backbone_layers", "build", "find_weights", "load", "macs",
+    "reestimate_batchnorm", "take_rgb_127", "title",
 ]
 
 TITLES = {
@@ -50,15 +39,14 @@ BACKBONES = tuple(TITLES)
 
 # Keras sets MobileNetV3's momentum to .999 (its statistics never arrive in a short run); .97 follows within an epoch.
 BATCHNORM_MOMENTUM = 0.97
+# Xception's smallest input is 71 px; the others reduce an image to a 32nd. ImageNet networks are trained at 224 px
+# (Xception at 299), so a larger face would have a scale that pretraining did not see.
 SMALLEST_IMAGE, SMALLEST_XCEPTION, LARGEST_IMAGE = 48, 71, 224
 IMAGENET_MEAN, IMAGENET_DEVIATION = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+RANDOM = {"name": "random", "sha256": None}
 RESNET18 = dict(
-    input_conv_filters=[64],
-    input_conv_kernel_sizes=[7],
-    stackwise_num_filters=[64, 128, 256, 512],
-    stackwise_num_blocks=[2, 2, 2, 2],
-    stackwise_num_strides=[1, 2, 2, 2],
-    block_type="basic_block",
+    input_conv_filters=[64], input_conv_kernel_sizes=[7], stackwise_num_filters=[64, 128, 256, 512],
+    stackwise_num_blocks=[2, 2, 2, 2], stackwise_num_strides=[1, 2, 2, 2], block_type="basic_block",
 )
 
 
@@ -66,17 +54,20 @@ class WeightsError(ValueError):
     """Pretrained weights that are missing or do not fit."""
 
 
+def base_name(name: str) -> str:
+    """The backbone that a name begins with: `xception_aligned` → `xception`."""
+    for backbone in BACKBONES:
+        if name == backbone or name.startswith(backbone + "_"):
+            return backbone
+    raise ValueError(f"name: must begin with one of {', '.join(BACKBONES)}; got {name!r}")
+
+
 def title(name: str) -> str:
     """What tables and figures call a run or a model file.
 
     Parameters
     ----------
-    name : begins with one of `BACKBONES`.
-
-    Raises
-    ------
-    ValueError
-        For a name of another backbone.
+    name : begins with one of `BACKBONES`, else ValueError.
 
     Examples
     --------
@@ -89,47 +80,21 @@ def title(name: str) -> str:
     return ", ".join(filter(None, (TITLES[base], words)))
 
 
-def base_name(run: str) -> str:
-    """The backbone that a name begins with: `xception_aligned` → `xception`."""
-    for name in BACKBONES:
-        if run == name or run.startswith(name + "_"):
-            return name
-    raise ValueError(f"name: must begin with one of {', '.join(BACKBONES)}; got {run!r}")
-
-
 def check_image_size(image_size: int, backbone: str) -> None:
-    """Raise ValueError unless the backbone can work on `image_size` × `image_size` pixels.
-
-    Xception's smallest input is 71 px. The others reduce an image to a 32nd; 48 px, all that a face of FER2013 has,
-    leave them 2 × 2 places to pool. ImageNet networks are trained at 224 px (Xception at 299), so a larger face would
-    have a scale that pretraining did not see.
-
-    Examples
-    --------
-    >>> check_image_size(96, "xception")
-    """
+    """ValueError unless the backbone can work on `image_size` × `image_size` pixels."""
     least = SMALLEST_XCEPTION if backbone == "xception" else SMALLEST_IMAGE
     if not least <= image_size <= LARGEST_IMAGE:
         raise ValueError(f"image_size: must lie in {least} … {LARGEST_IMAGE} px for {backbone}; got {image_size}")
 
 
 def find_weights(backbone: str, source: str | Path | None = None) -> Path | None:
-    """The initial weights of a backbone in a file or folder.
+    """The file with a backbone's initial weights, None when there is none.
 
     Parameters
     ----------
     backbone : one of `BACKBONES`.
-    source : a file, or a folder that is searched for `<backbone>*.weights.h5`; default: `FER_WEIGHTS`.
-
-    Returns
-    -------
-    Path or None
-        None when there is no such file, or no source.
-
-    Raises
-    ------
-    WeightsError
-        When `source` is neither a file nor a folder.
+    source : a file, or a folder that is searched for `<backbone>*.weights.h5` (anything else is a WeightsError);
+        default: `FER_WEIGHTS`.
 
     Examples
     --------
@@ -137,9 +102,7 @@ def find_weights(backbone: str, source: str | Path | None = None) -> Path | None
     PosixPath('weights/xception_imagenet_notop.weights.h5')
     """
     source = Path(source) if source else paths.weights_source()
-    if source is None:
-        return None
-    if source.is_file():
+    if source is None or source.is_file():
         return source
     if not source.is_dir():
         raise WeightsError(f"weights: {source} is neither a file nor a folder")
@@ -148,10 +111,9 @@ def find_weights(backbone: str, source: str | Path | None = None) -> Path | None
 
 @functools.cache
 def _live_normalization() -> type:
-    """Keras' Normalization, reading its variables at each call.
+    """Keras' Normalization, but reading its variables at each call: Keras' own copies them and ignores `set_weights`.
 
-    Keras' own layer copies them when it is built or a file is loaded, and ignores `set_weights`. Its class keeps the
-    name: weight files name layers by it.
+    Its class keeps the name, since weight files name layers by it.
     """
     import keras
 
@@ -170,30 +132,15 @@ def _application(name: str, weights: str | None) -> keras.Model:
     import keras
 
     options = {"weights": weights, "include_top": False, "input_shape": (None, None, 3)}
-    if name == "xception":
-        return keras.applications.Xception(**options)
     if name == "mobilenet_v3_large":
         return keras.applications.MobileNetV3Large(**options, include_preprocessing=False)
-    return keras.applications.EfficientNetB0(**options)
+    return getattr(keras.applications, {"xception": "Xception", "efficientnet_b0": "EfficientNetB0"}[name])(**options)
 
 
 def backbone_layers(name: str) -> keras.Model:
-    """A backbone's convolutional part alone, with random weights.
+    """A backbone's convolutional part, with random weights: RGB [N, H, W, 3] → its last feature maps.
 
-    Parameters
-    ----------
-    name : one of `BACKBONES`.
-
-    Returns
-    -------
-    keras.Model
-        float32 [N, H, W, 3] → its last feature maps [N, h, w, C]. The input is RGB: in 0–255 for EfficientNet-B0,
-        in [-1, 1] for the others.
-
-    Examples
-    --------
-    >>> backbone_layers("resnet18").output_shape
-    (None, None, None, 512)
+    The input is (RGB - 127) / 128, for Xception RGB / 127.5 - 1; EfficientNet-B0 scales RGB in 0–255 itself.
     """
     import keras
 
@@ -205,27 +152,18 @@ def backbone_layers(name: str) -> keras.Model:
     if name != "efficientnet_b0":
         return network
 
-    def replace(layer):
+    def replace(layer: keras.Layer) -> keras.Layer:
         kind = _live_normalization() if isinstance(layer, keras.layers.Normalization) else type(layer)
         return kind.from_config(layer.get_config())
 
     return keras.models.clone_model(network, clone_function=replace)
 
 
-def absorb_normalization(network: keras.Model, mean: Sequence[float], deviation: Sequence[float]) -> None:
+def take_rgb_127(network: keras.Model, mean: Sequence[float], deviation: Sequence[float]) -> None:
     """Let a ResNet that was trained on (RGB / 255 - mean) / deviation take (RGB - 127) / 128 instead, in place.
 
     The first kernel and the mean of the BatchNorm behind it take the difference; only at the image's border, where
     zeros are padded, a different gray is seen.
-
-    Parameters
-    ----------
-    network : as `backbone_layers("resnet18")` makes it.
-    mean, deviation : of the three channels, for RGB in 0–1.
-
-    Examples
-    --------
-    >>> absorb_normalization(network, (0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
     """
     import numpy as np
 
@@ -245,7 +183,7 @@ def _imagenet(name: str) -> keras.Model:
         import keras_hub
 
         network = keras_hub.models.ResNetBackbone.from_preset("resnet_18_imagenet")
-        absorb_normalization(network, IMAGENET_MEAN, IMAGENET_DEVIATION)
+        take_rgb_127(network, IMAGENET_MEAN, IMAGENET_DEVIATION)
         return network
     with warnings.catch_warnings():
         # Keras finds it odd that a network for any size starts from weights for 224 px; here that is meant.
@@ -264,9 +202,8 @@ def _imagenet(name: str) -> keras.Model:
 
 def _pretrained(name: str, weights: str | Path | None) -> tuple[keras.Model, dict[str, str | None]]:
     """The backbone, and the name and hash of what its weights came from."""
-    random = {"name": "random", "sha256": None}
     if weights is None:
-        return backbone_layers(name), random
+        return backbone_layers(name), RANDOM
     path = None if weights == "imagenet" else find_weights(name, None if weights == "auto" else weights)
     if path is not None:
         network = backbone_layers(name)
@@ -283,7 +220,7 @@ def _pretrained(name: str, weights: str | Path | None) -> tuple[keras.Model, dic
         if weights == "imagenet":
             raise WeightsError(f"weights: ImageNet weights of {name} cannot be downloaded: {error}") from error
         print(f"No ImageNet weights for {name} (offline and FER_WEIGHTS names none): training starts from scratch.")
-        return backbone_layers(name), random
+        return backbone_layers(name), RANDOM
 
 
 def build(
@@ -321,7 +258,7 @@ def build(
     Raises
     ------
     ValueError
-        For an unknown backbone or precision, or an image size it cannot work on.
+        For an unknown backbone or precision, or an image size that the backbone cannot work on.
     WeightsError
         For weights that are missing or do not fit.
 
@@ -334,12 +271,11 @@ def build(
     if backbone not in BACKBONES:
         raise ValueError(f"backbone: must be one of {', '.join(BACKBONES)}; got {backbone!r}")
     check_image_size(image_size, backbone)
-    if precision not in (None, *cpu_layers.PRECISIONS):
-        raise ValueError(f"precision: must be {' or '.join(cpu_layers.PRECISIONS)} or None; got {precision!r}")
     import keras
 
-    if precision and keras.backend.backend() != "tensorflow":
-        raise ValueError(f"precision: must be None on Keras' backend {keras.backend.backend()}; got {precision!r}")
+    allowed = (None, *(cpu_layers.PRECISIONS if keras.backend.backend() == "tensorflow" else ()))
+    if precision not in allowed:
+        raise ValueError(f"precision: must be one of {allowed} on {keras.backend.backend()}; got {precision!r}")
     keras.utils.set_random_seed(seed)
     network, origin = _pretrained(backbone, weights)
     for layer in network._flatten_layers():
@@ -349,16 +285,14 @@ def build(
         network = cpu_layers.with_fast_layers(network, precision)
     image = x = keras.Input((None, None, 3), name="image")
     if image_size != INPUT_SIZE:
-        x = keras.layers.Resizing(image_size, image_size, interpolation="bilinear", dtype="float32", name="resize")(x)
+        x = keras.layers.Resizing(image_size, image_size, dtype="float32", name="resize")(x)
     if backbone == "xception":
         x = keras.layers.Rescaling(1 / 127.5, offset=-1.0, dtype="float32", name="scale")(x)
-    elif backbone != "efficientnet_b0":  # EfficientNet scales inside
+    elif backbone != "efficientnet_b0":
         x = keras.layers.Rescaling(1 / 128, offset=-127 / 128, dtype="float32", name="scale")(x)
-    x = network(x)
-    x = keras.layers.GlobalAveragePooling2D(name="pool")(x)
+    x = keras.layers.GlobalAveragePooling2D(name="pool")(network(x))
     x = keras.layers.Dropout(dropout, seed=seed, name="dropout")(x)
-    logits = keras.layers.Dense(classes, name="logits", dtype="float32")(x)
-    model = keras.Model(image, logits, name=backbone)
+    model = keras.Model(image, keras.layers.Dense(classes, name="logits", dtype="float32")(x), name=backbone)
     model.initial_weights = origin
     return model
 
@@ -390,8 +324,7 @@ def reestimate_batchnorm(model: keras.Model, inputs: Iterable[np.ndarray]) -> No
     import keras
 
     layers = [layer for layer in model._flatten_layers() if isinstance(layer, keras.layers.BatchNormalization)]
-    momenta = [layer.momentum for layer in layers]
-    seen = 0
+    momenta, seen = [layer.momentum for layer in layers], 0
     for batch in inputs:
         for layer in layers:
             layer.momentum = seen / (seen + len(batch))
@@ -401,64 +334,30 @@ def reestimate_batchnorm(model: keras.Model, inputs: Iterable[np.ndarray]) -> No
         layer.momentum = momentum
 
 
-def with_probabilities(model: keras.Model) -> keras.Model:
-    """The same network with a softmax on top.
-
-    Parameters
-    ----------
-    model : as `build` makes it, with logits [N, 7].
-
-    Returns
-    -------
-    keras.Model
-        Output `probabilities` float32 [N, 7], rows sum to 1. The weights are shared with `model`.
-
-    Examples
-    --------
-    >>> with_probabilities(build("resnet18", weights=None)).output_shape
-    (None, 7)
-    """
-    import keras
-
-    return keras.Model(model.input, keras.layers.Softmax(name="probabilities")(model.output), name=model.name)
-
-
-def load(run: str, *, image_size: int | None = None) -> keras.Model:
+def load(run: str) -> keras.Model:
     """The Keras model of a stored run, with its trained weights.
 
     Parameters
     ----------
-    run : a folder's name in `models/runs/`.
-    image_size : pixels at which it works; default: those that it was trained at.
+    run : a folder's name in `models/runs/`; FileNotFoundError when it has no weights.
 
     Returns
     -------
     keras.Model
         As `build` makes it (logits).
 
-    Raises
-    ------
-    FileNotFoundError
-        When the run has no weights.
-
     Examples
     --------
     >>> load("xception").output_shape
     (None, 7)
     """
-    from fer_utils.models.weights_file import read_weights
-
     folder = paths.models_dir() / "runs" / run
     path = folder / "model.weights.h5"
     if not path.is_file():
-        raise FileNotFoundError(
-            f"run: {path} does not exist; train it with `python -m fer_utils.training {run}`, or choose another run"
-        )
-    config: dict[str, Any] = json.loads((folder / "config.json").read_text(encoding="utf-8"))["config"]
-    model = build(
-        config["backbone"], weights=None, dropout=config["dropout"], image_size=image_size or config["image_size"]
-    )
-    read_weights(model, path)
+        raise FileNotFoundError(f"run: {path} does not exist; `python -m fer_utils.training {run}` trains it")
+    config = json.loads((folder / "config.json").read_text(encoding="utf-8"))["config"]
+    model = build(config["backbone"], weights=None, dropout=config["dropout"], image_size=config["image_size"])
+    float16.read_weights(model, path)
     return model
 
 
@@ -469,11 +368,6 @@ def macs(model: keras.Model, *, image_size: int = INPUT_SIZE) -> float:
     ----------
     model : a functional Keras model with input [N, H, W, 3].
     image_size : the image's height and width in pixels.
-
-    Returns
-    -------
-    float
-        Output positions × kernel size, summed over the layers.
 
     Examples
     --------
@@ -486,6 +380,7 @@ def macs(model: keras.Model, *, image_size: int = INPUT_SIZE) -> float:
 
 
 def _macs(model: keras.Model, image: keras.KerasTensor) -> int:
+    """Output positions × kernel size, summed over the layers."""
     import keras
 
     kinds = (keras.layers.Conv2D, keras.layers.DepthwiseConv2D, keras.layers.SeparableConv2D, keras.layers.Dense)
@@ -495,8 +390,7 @@ def _macs(model: keras.Model, image: keras.KerasTensor) -> int:
     shapes = [spec.shape for spec in keras.Model(model.inputs, tensors).compute_output_spec(image)]
     total = 0
     for layer, shape in zip(counted, shapes, strict=False):
-        positions = math.prod(shape[1:-1])
-        total += positions * sum(math.prod(weight.shape) for weight in layer.weights if len(weight.shape) > 1)
-    for (_, network), shape in zip(nested, shapes[len(counted) :], strict=True):
-        total += _macs(network, keras.KerasTensor(shape))
-    return total
+        kernels = (weight.shape for weight in layer.weights if len(weight.shape) > 1)
+        total += math.prod(shape[1:-1]) * sum(map(math.prod, kernels))
+    insides = zip(nested, shapes[len(counted) :], strict=True)
+    return total + sum(_macs(network, keras.KerasTensor(shape)) for (_, network), shape in insides)

@@ -1,6 +1,7 @@
-"""ONNX classifiers, read and checked in one place: realtime, LIME and the notebooks all load a model here.
+"""ONNX classifiers, read and checked in one place: real time, LIME and the notebooks all load a model here.
 
-Needs onnxruntime and NumPy, never TensorFlow.
+A model owns its preprocessing: its metadata says whether it wants aligned faces, and `images_of` and `inputs_of` obey.
+Needs onnxruntime, OpenCV and NumPy, never TensorFlow.
 """
 
 from __future__ import annotations
@@ -8,60 +9,27 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+from collections.abc import Sequence
 from pathlib import Path
-from types import TracebackType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from fer_utils import faces as face_tools
 from fer_utils import paths
 from fer_utils.data import CLASSES
-from fer_utils.faces import INPUT_SIZE, to_inputs
+from fer_utils.faces import INPUT_SIZE
+from fer_utils.models._manifest import ModelError, available, manifest
 
-__all__ = ["Classifier", "ModelError", "available", "manifest"]
+if TYPE_CHECKING:
+    from fer_utils.data import Fer2013
+    from fer_utils.faces import Face
 
-MANIFEST = "manifest.json"
+__all__ = ["ALIGNED", "UNALIGNED", "Classifier"]
+
 INPUT_NAME, OUTPUT_NAME = "image", "probabilities"
+ALIGNED, UNALIGNED = "five landmarks, similarity transform", "none, whole frames"  # `alignment` in the metadata
 CHUNK = 1024  # faces enlarged at once
-# MTCNN's three networks lie in the same folder and name no expression.
-NOT_CLASSIFIERS = "mtcnn_"
-
-
-class ModelError(ValueError):
-    """A model file that is missing, damaged, altered, or not what this project feeds and reads."""
-
-
-def manifest(folder: str | Path | None = None) -> dict[str, Any]:
-    """What `manifest.json` says of a folder's files.
-
-    Parameters
-    ----------
-    folder : where the manifest lies; default `models/`.
-
-    Returns
-    -------
-    `{"format": 1, "files": {file name: {"sha256", "bytes", …}}}`; no files when there is no manifest.
-
-    Raises
-    ------
-    ModelError when the manifest is there but cannot be read.
-    """
-    path = Path(folder or paths.models_dir()) / MANIFEST
-    if not path.is_file():
-        return {"format": 1, "files": {}}
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-        if not isinstance(content["files"], dict):
-            raise TypeError("files is not an object")
-    except (ValueError, KeyError, TypeError) as error:
-        raise ModelError(f"{path} is not a manifest ({error}); restore it with git") from None
-    return content
-
-
-def available(folder: str | Path | None = None) -> list[str]:
-    """Names of the classifiers that `Classifier(name)` can open, in alphabetical order."""
-    found = Path(folder or paths.models_dir()).glob("*.onnx")
-    return sorted(path.stem for path in found if not path.name.startswith((NOT_CLASSIFIERS, ".")))
 
 
 class Classifier:
@@ -75,14 +43,27 @@ class Classifier:
 
     Attributes
     ----------
-    classes : class names in the order of the output's columns.
-    metadata : what the file says of itself (training run, alignment, licence, …), all strings.
-    path : the file that was opened.
+    classes : tuple of str
+        Class names in the order of the output's columns.
+    aligned : bool
+        Whether the model was trained on aligned faces, and so wants them.
+    metadata : dict of str
+        What the file says of itself: training run, alignment, licence, …
+    path : Path
+        The file that was opened.
 
     Raises
     ------
-    ModelError when there is no such file (it names those there are), when it has been altered or cut off, is not ONNX,
-    or maps anything else than float32 [N, 96, 96, 3] → [N, 7].
+    ValueError
+        For a negative number of threads.
+    ModelError
+        When there is no such file (it names those there are), when it has been altered or cut off, is not ONNX,
+        or maps anything else than float32 [N, 96, 96, 3] → [N, 7].
+
+    Examples
+    --------
+    >>> with Classifier("xception") as classifier:
+    ...     probabilities = classifier.predict_faces(classifier.images_of(fer))
     """
 
     def __init__(self, path_or_name: str | Path, *, threads: int = 0, check: bool = True) -> None:
@@ -93,48 +74,115 @@ class Classifier:
         if check:
             _verify(self.path, content)
         self._session = _session(self.path, content, threads)
-        self.metadata: dict[str, str] = dict(self._session.get_modelmeta().custom_metadata_map)
         self._input, self._output = _check_shapes(self.path, self._session)
+        self.metadata: dict[str, str] = dict(self._session.get_modelmeta().custom_metadata_map)
         self.classes = _classes(self.path, self.metadata)
+        self.aligned = not self.metadata.get("alignment", UNALIGNED).startswith("none")
+
+    def images_of(self, fer: Fer2013) -> np.ndarray:
+        """FER2013's images as the model wants them.
+
+        Parameters
+        ----------
+        fer : N images.
+
+        Returns
+        -------
+        uint8 [N, 48, 48], gray
+            For an aligned model, aligned where a face was found, else as they are.
+
+        Examples
+        --------
+        >>> classifier.predict_faces(classifier.images_of(fer.split("PrivateTest"))).shape
+        (3589, 7)
+        """
+        return face_tools.align_all(fer.images, face_tools.load_landmarks(fer))[0] if self.aligned else fer.images
+
+    def inputs_of(self, image: np.ndarray, faces: Sequence[Face]) -> np.ndarray:
+        """The faces of a camera's image, reduced to what FER2013 shows, as the model wants them.
+
+        Parameters
+        ----------
+        image : uint8 [H, W, 3], RGB.
+        faces : with a `box` (what an unaligned model needs) and `landmarks` (an aligned one), in the image's pixels.
+
+        Returns
+        -------
+        float32 [N, 96, 96, 3], RGB with equal channels, 0–255
+            Crops in FER2013's framing, or faces turned upright by their landmarks; N may be 0.
+
+        Raises
+        ------
+        ImageError
+            For a box outside the image.
+
+        Examples
+        --------
+        >>> classifier.predict(classifier.inputs_of(image, detector.detect(image)))
+        """
+        if self.aligned:
+            return face_tools.to_inputs(face_tools.align(image, face.landmarks) for face in faces)
+        return face_tools.to_inputs(face_tools.crop_face(image, face.box) for face in faces)
 
     def predict(self, inputs: np.ndarray, *, batch: int = 64) -> np.ndarray:
         """Probabilities of a stack of faces.
 
         Parameters
         ----------
-        inputs : float32 [N, 96, 96, 3], RGB, 0–255, as `preprocess.to_inputs` makes them; N may be 0.
+        inputs : float32 [N, 96, 96, 3], RGB, 0–255, as `inputs_of` and `faces.to_inputs` make them; N may be 0.
         batch : faces computed at once; decides memory, not the result.
 
         Returns
         -------
-        float32 [N, 7]; each row sums to 1, columns as in `classes`.
+        float32 [N, 7]
+            Each row sums to 1, columns as in `classes`.
 
         Raises
         ------
-        ValueError for another shape or dtype or a batch below 1, ModelError when the classifier has been closed.
+        ValueError
+            For another shape or dtype or a batch below 1.
+        ModelError
+            When the classifier has been closed.
+
+        Examples
+        --------
+        >>> classifier.predict(faces.to_inputs(fer.images[:2])).shape
+        (2, 7)
         """
         if self._session is None:
             raise ModelError(f"the classifier of {self.path.name} has been closed; open it again with Classifier(…)")
         inputs = np.asarray(inputs)
         if inputs.ndim != 4 or inputs.shape[1:] != (INPUT_SIZE, INPUT_SIZE, 3) or inputs.dtype != np.float32:
             raise ValueError(
-                f"inputs: must be float32 [N, {INPUT_SIZE}, {INPUT_SIZE}, 3], as preprocess.to_inputs makes them; "
+                f"inputs: must be float32 [N, {INPUT_SIZE}, {INPUT_SIZE}, 3], as faces.to_inputs makes them; "
                 f"got {inputs.dtype} {list(inputs.shape)}"
             )
         if batch < 1:
             raise ValueError(f"batch: must be 1 or more; got {batch}")
         if not len(inputs):
             return np.zeros((0, len(self.classes)), np.float32)
-        parts = [self._run(inputs[start : start + batch]) for start in range(0, len(inputs), batch)]
+        starts, inputs = range(0, len(inputs), batch), np.ascontiguousarray(inputs)
+        parts = [self._session.run([self._output], {self._input: inputs[i : i + batch]})[0] for i in starts]
         return parts[0] if len(parts) == 1 else np.concatenate(parts)
 
     def predict_faces(self, faces: np.ndarray) -> np.ndarray:
-        """`predict` of gray faces uint8 [N, 48, 48], any number: enlarged a thousand at a time, in 110 MB."""
-        starts = range(0, max(1, len(faces)), CHUNK)
-        return np.concatenate([self.predict(to_inputs(faces[start : start + CHUNK])) for start in starts])
+        """`predict` of gray faces, any number: enlarged a thousand at a time, in 110 MB.
 
-    def _run(self, inputs: np.ndarray) -> np.ndarray:
-        return self._session.run([self._output], {self._input: np.ascontiguousarray(inputs)})[0]
+        Parameters
+        ----------
+        faces : uint8 [N, 48, 48], as `images_of` gives them.
+
+        Returns
+        -------
+        float32 [N, 7]
+
+        Examples
+        --------
+        >>> classifier.predict_faces(fer.images[:2]).argmax(1)
+        array([0, 0])
+        """
+        starts = range(0, max(1, len(faces)), CHUNK)
+        return np.concatenate([self.predict(face_tools.to_inputs(faces[i : i + CHUNK])) for i in starts])
 
     def close(self) -> None:
         """Free the model's memory; a second call does nothing."""
@@ -143,9 +191,7 @@ class Classifier:
     def __enter__(self) -> Classifier:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, value: BaseException | None, traceback: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
 
@@ -154,20 +200,16 @@ def _locate(path_or_name: str | Path) -> Path:
     is_name = not text.endswith(".onnx") and Path(text).name == text
     path = paths.models_dir() / f"{text}.onnx" if is_name else Path(text)
     if not path.is_file():
-        names = ", ".join(available()) or "none"
         raise ModelError(
-            f"path_or_name: no model at {path}; must be the path of an .onnx file or one of the models in "
-            f"{paths.models_dir()}: {names} (python -m fer_utils.models.onnx_export RUN makes one from a recorded run)"
+            f"path_or_name: must be the path of an .onnx file or one of the models in {paths.models_dir()} "
+            f"({', '.join(available()) or 'none'}; python -m fer_utils.models export RUN makes one); found no {path}"
         )
     return path
 
 
 def _verify(path: Path, content: bytes) -> None:
     entry = manifest(path.parent)["files"].get(path.name)
-    if entry is None:
-        return
-    found = hashlib.sha256(content).hexdigest()
-    if found != entry["sha256"]:
+    if entry is not None and (found := hashlib.sha256(content).hexdigest()) != entry["sha256"]:
         raise ModelError(
             f"{path} has been altered or is incomplete: sha256 {found[:16]}… ({len(content):,} bytes), the manifest "
             f"has {entry['sha256'][:16]}… ({entry['bytes']:,} bytes). Restore it with git, or pass check=False when "
@@ -186,23 +228,21 @@ def _session(path: Path, content: bytes, threads: int) -> Any:
     try:
         return ort.InferenceSession(content, options, providers=["CPUExecutionProvider"])
     except Exception as error:  # ONNX Runtime's own exception types share no public base
-        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+        reason = next(iter(str(error).strip().splitlines()), type(error).__name__)
         raise ModelError(f"{path} is not a readable ONNX model ({len(content):,} bytes): {reason}") from None
 
 
 def _check_shapes(path: Path, session: Any) -> tuple[str, str]:
+    """Names of the input and the output."""
     inputs, outputs = session.get_inputs(), session.get_outputs()
-    got = f"{[(i.name, i.type, i.shape) for i in inputs]} → {[(o.name, o.type, o.shape) for o in outputs]}"
-    wanted = f"float [N, {INPUT_SIZE}, {INPUT_SIZE}, 3] → float [N, {len(CLASSES)}], N free"
-    good = (
-        len(inputs) == len(outputs) == 1
-        and inputs[0].type == outputs[0].type == "tensor(float)"
-        and list(inputs[0].shape[1:]) == [INPUT_SIZE, INPUT_SIZE, 3]
-        and not isinstance(inputs[0].shape[0], int)
-        and list(outputs[0].shape[1:]) == [len(CLASSES)]
-    )
-    if not good:
-        raise ModelError(f"{path} must map {wanted}; it maps {got}")
+    ports = [(port.type, list(port.shape[1:]), isinstance(port.shape[0], int)) for port in (*inputs, *outputs)]
+    wanted = [("tensor(float)", [INPUT_SIZE, INPUT_SIZE, 3], False), ("tensor(float)", [len(CLASSES)], False)]
+    if len(inputs) != 1 or ports != wanted:
+        raise ModelError(
+            f"{path} must map float [N, {INPUT_SIZE}, {INPUT_SIZE}, 3] → float [N, {len(CLASSES)}], N free; it maps "
+            f"{[(port.name, port.type, port.shape) for port in inputs]} → "
+            f"{[(port.name, port.type, port.shape) for port in outputs]}"
+        )
     return inputs[0].name, outputs[0].name
 
 
@@ -211,7 +251,7 @@ def _classes(path: Path, metadata: dict[str, str]) -> tuple[str, ...]:
     try:
         found = tuple(json.loads(metadata["classes"]))
     except (KeyError, ValueError, TypeError):
-        raise ModelError(f"{path} does not name its classes in its metadata; fer_utils.models.onnx_export writes them") from None
+        raise ModelError(f"{path} does not name its classes in its metadata; models.export_onnx writes them") from None
     if found != CLASSES:
         raise ModelError(f"{path} has the classes {', '.join(map(str, found))}; expected {', '.join(CLASSES)}")
     return found

@@ -57,22 +57,20 @@ def _depthwise(inputs, kernel, stride: int, padding: str):
     explicit = {"padding": "EXPLICIT", "explicit_paddings": [0, 0, *[around] * 4, 0, 0]}
     shared = {"strides": [1, stride, stride, 1], "padding": padding.upper()}
 
+    for_input = shared | explicit if size == 3 and stride > 1 else shared
+    for_kernel = shared | explicit if size > 3 or stride > 1 else shared
+
     @tf.custom_gradient
     def convolve(x, w):
         def gradient(upstream):
-            by_input = tf.raw_ops.DepthwiseConv2dNativeBackpropInput(
-                input_sizes=tf.shape(x),
-                filter=w,
-                out_backprop=upstream,
-                **(shared | explicit if size == 3 and stride > 1 else shared),
+            return (
+                tf.raw_ops.DepthwiseConv2dNativeBackpropInput(
+                    input_sizes=tf.shape(x), filter=w, out_backprop=upstream, **for_input
+                ),
+                tf.raw_ops.DepthwiseConv2dNativeBackpropFilter(
+                    input=x, filter_sizes=w.shape, out_backprop=upstream, **for_kernel
+                ),
             )
-            by_kernel = tf.raw_ops.DepthwiseConv2dNativeBackpropFilter(
-                input=x,
-                filter_sizes=w.shape,
-                out_backprop=upstream,
-                **(shared | explicit if size > 3 or stride > 1 else shared),
-            )
-            return by_input, by_kernel
 
         return tf.raw_ops.DepthwiseConv2dNative(input=x, filter=w, **shared), gradient
 
@@ -84,28 +82,15 @@ def _layers(dtype: str) -> dict[type, type]:
     import tensorflow as tf
 
     class Convolution(keras.layers.Conv2D):
-        def call(self, inputs):
+        def convolution_op(self, inputs, kernel):
             if self.kernel_size == (1, 1) and self.strides == (1, 1) and self.groups == 1:
-                outputs = _product(inputs, self.kernel, dtype)
-            else:
-                outputs = keras.ops.conv(
-                    tf.cast(inputs, dtype),
-                    tf.cast(self.kernel, dtype),
-                    strides=list(self.strides),
-                    padding=self.padding,
-                    dilation_rate=self.dilation_rate,
-                )
-                outputs = tf.cast(outputs, tf.float32)
-            return self.activation(outputs + self.bias if self.use_bias else outputs)
+                return _product(inputs, kernel, dtype)
+            return tf.cast(super().convolution_op(tf.cast(inputs, dtype), tf.cast(kernel, dtype)), tf.float32)
 
     class Separable(keras.layers.SeparableConv2D):
         def call(self, inputs):
             spatial = keras.ops.depthwise_conv(
-                inputs,
-                self.depthwise_kernel,
-                strides=self.strides,
-                padding=self.padding,
-                dilation_rate=self.dilation_rate,
+                inputs, self.depthwise_kernel, self.strides, self.padding, dilation_rate=self.dilation_rate
             )
             outputs = _product(spatial, self.pointwise_kernel, dtype)
             return self.activation(outputs + self.bias if self.use_bias else outputs)

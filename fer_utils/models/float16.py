@@ -1,20 +1,26 @@
-"""A network's large kernels stored once, as float16, inside its ONNX file.
+"""Trained weights as float16, stored once: the large kernels inside the ONNX file, the rest in `model.weights.h5`.
 
 tf2onnx folds BatchNorm into the convolution before it, so an exported weight is the trained kernel times one factor a
-channel. Where float16 holds the trained kernel exactly (recorded runs are stored so), the file keeps kernel and factors
-apart: `float16 kernel → Cast → Mul`, which ONNX Runtime folds again when it opens the file. That halves the file
-without changing a result, and `weights_file` reads the kernels back from it instead of storing them a second time.
+channel. `halve` keeps kernel and factors apart, `float16 kernel → Cast → Mul`, which ONNX Runtime folds again when it
+opens the file: half the size, the same results. `thin` then takes these kernels out of the weights file, and
+`read_weights` fetches them from the ONNX file.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import hashlib
+from collections.abc import Collection, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-__all__ = ["PREFIX", "halve", "kernels_in", "widen"]
+from fer_utils import paths
+
+if TYPE_CHECKING:
+    import keras
+
+__all__ = ["halve", "kernels_in", "named_weights", "read_weights", "thin", "write_weights"]
 
 PREFIX = "keras/"  # of an initializer that holds a Keras kernel; its name in the weights file follows
 SMALLEST = 4096  # numbers; less is not worth two more nodes
@@ -23,36 +29,11 @@ TOLERANCE = 1e-5  # of the largest weight: float32's rounding in tf2onnx's foldi
 LAYOUTS = ((3, 2, 0, 1), (2, 3, 0, 1))
 
 
-def _in_onnx_order(kernel: np.ndarray, shape: tuple[int, ...]) -> np.ndarray | None:
-    """The Keras kernel as ONNX lays it out, None when it cannot have that shape."""
-    if kernel.ndim != 4:
-        return None
-    turned = (kernel.transpose(axes) for axes in LAYOUTS)
-    return next((value for value in turned if value.shape == shape), None)
-
-
-def _factors(weight: np.ndarray, kernel: np.ndarray) -> np.ndarray | None:
-    """float32 [out, 1, 1, 1] with `weight` = `kernel` × factors, None when there are none."""
-    rows, base = weight.reshape(len(weight), -1).astype(np.float64), kernel.reshape(len(kernel), -1).astype(np.float64)
-    norm = (base * base).sum(1)
-    factors = np.divide((rows * base).sum(1), norm, out=np.zeros_like(norm), where=norm > 0).astype(np.float32)
-    close = np.abs(rows[:1] - base[:1] * factors[:1, None]).max() <= TOLERANCE * np.abs(weight).max()
-    if not close or np.abs(rows - base * factors[:, None]).max() > TOLERANCE * np.abs(weight).max():
-        return None
-    return factors.reshape(-1, *[1] * (weight.ndim - 1))
-
-
 def halve(model: Any, kernels: Mapping[str, np.ndarray]) -> list[str]:
-    """Store in an onnx.ModelProto, in place, the given kernels as float16 wherever its weights are made of them.
+    """Store kernels in an onnx.ModelProto as float16, in place, wherever its weights are made of them.
 
-    Parameters
-    ----------
-    model : as tf2onnx left it or simplified; weights of convolutions are float32 initializers.
-    kernels : name → float32 kernel as Keras holds it. Those that float16 does not hold exactly are passed over.
-
-    Returns
-    -------
-    Names of the kernels that the model holds now. What it computes stays the same up to float32's rounding.
+    `kernels` are float32 by name, as Keras holds them; those that float16 does not hold exactly are passed over.
+    Returns the names of those that the model holds now. What it computes stays the same up to float32's rounding.
     """
     import onnx
 
@@ -60,80 +41,134 @@ def halve(model: Any, kernels: Mapping[str, np.ndarray]) -> list[str]:
         name: value for name, value in kernels.items()
         if value.size >= SMALLEST and np.array_equal(value.astype(np.float16).astype(np.float32), value)
     }
-    graph, stored, first = model.graph, [], []
+    graph, stored, nodes = model.graph, [], []
     for item in [item for item in graph.initializer if item.data_type == onnx.TensorProto.FLOAT]:
         weight = onnx.numpy_helper.to_array(item)
-        found = _kernel_of(weight, free) if weight.size >= SMALLEST and weight.ndim == 4 else None
-        if found is None:
+        if weight.size < SMALLEST or weight.ndim != 4:
             continue
-        name, kernel, factors = found
+        matches = ((name, _match(weight, value)) for name, value in free.items())
+        name, found = next((match for match in matches if match[1]), ("", None))
+        if not found:
+            continue
         free.pop(name)
         stored.append(name)
-        half = onnx.numpy_helper.from_array(np.ascontiguousarray(kernel.astype(np.float16)), PREFIX + name)
-        plain = (factors == 1).all()
-        whole = item.name if plain else f"{PREFIX}{name}/float32"
-        first.append(onnx.helper.make_node("Cast", [half.name], [whole], to=onnx.TensorProto.FLOAT))
-        graph.initializer.append(half)
-        if not plain:
-            graph.initializer.append(onnx.numpy_helper.from_array(factors, f"{PREFIX}{name}/factors"))
-            first.append(onnx.helper.make_node("Mul", [whole, f"{PREFIX}{name}/factors"], [item.name]))
+        half, whole, scale = (f"{PREFIX}{name}{part}" for part in ("", "/float32", "/factors"))
+        nodes.append(onnx.helper.make_node("Cast", [half], [whole], to=onnx.TensorProto.FLOAT))
+        nodes.append(onnx.helper.make_node("Mul", [whole, scale], [item.name]))
         graph.initializer.remove(item)
-    nodes = first + list(graph.node)
+        values = zip(found, (half, scale), strict=True)
+        graph.initializer.extend(onnx.numpy_helper.from_array(value, key) for value, key in values)
+    nodes += graph.node
     del graph.node[:]
     graph.node.extend(nodes)
     onnx.checker.check_model(model)
     return stored
 
 
-def _kernel_of(weight: np.ndarray, kernels: Mapping[str, np.ndarray]) -> tuple[str, np.ndarray, np.ndarray] | None:
-    for name, value in kernels.items():
-        kernel = _in_onnx_order(value, weight.shape)
-        if kernel is not None and (factors := _factors(weight, kernel)) is not None:
-            return name, kernel, factors
-    return None
-
-
-def widen(model: Any) -> None:
-    """Undo `halve` in an onnx.ModelProto, in place: its kernels are float32 initializers again, factors applied."""
-    import onnx
-
-    graph = model.graph
-    known = {item.name: onnx.numpy_helper.to_array(item) for item in graph.initializer}
-    for node in list(graph.node):
-        if not (node.op_type in ("Cast", "Mul") and node.input[0].startswith(PREFIX) and set(node.input) <= set(known)):
-            continue
-        whole, *factors = (known[name].astype(np.float32) for name in node.input)
-        known[node.output[0]] = value = whole * factors[0] if factors else whole
-        graph.initializer.append(onnx.numpy_helper.from_array(value, node.output[0]))
-        graph.node.remove(node)
-    used = {name for node in graph.node for name in node.input}
-    for item in [item for item in graph.initializer if item.name not in used]:
-        graph.initializer.remove(item)
-    onnx.checker.check_model(model)
+def _match(weight: np.ndarray, value: np.ndarray) -> tuple[np.ndarray, np.ndarray] | None:
+    """(float16 kernel in ONNX's order, float32 factors [out, 1, 1, 1]) whose product is `weight`, None if none is."""
+    orders = (value.transpose(axes) for axes in LAYOUTS if value.ndim == 4)
+    kernel = next((order for order in orders if order.shape == weight.shape), None)
+    if kernel is None:
+        return None
+    rows, base = (each.reshape(len(each), -1).astype(np.float64) for each in (weight, kernel))
+    factors = ((rows * base).sum(1) / np.maximum((base * base).sum(1), 1e-300)).astype(np.float32)
+    if np.abs(rows - base * factors[:, None]).max() > TOLERANCE * np.abs(weight).max():
+        return None
+    return np.ascontiguousarray(kernel.astype(np.float16)), factors.reshape(-1, 1, 1, 1)
 
 
 def kernels_in(path: str | Path, shapes: Mapping[str, tuple[int, ...]]) -> dict[str, np.ndarray]:
-    """The kernels that an ONNX file holds (see `halve`), among those named, in Keras' layout.
-
-    Parameters
-    ----------
-    path : an `.onnx` file.
-    shapes : name → shape of the Keras weight.
-
-    Returns
-    -------
-    name → float16 array of that shape. A kernel that has another shape in the file is left out.
-    """
+    """The kernels that an ONNX file holds (see `halve`), float16 in Keras' layout, among those named and so shaped."""
     import onnx
 
     found = {}
     for item in onnx.load(str(path)).graph.initializer:
         name = item.name.removeprefix(PREFIX)
-        if not item.name.startswith(PREFIX) or name not in shapes:
-            continue
-        value = onnx.numpy_helper.to_array(item)
-        turned = (value.transpose(np.argsort(axes)) for axes in LAYOUTS)
-        kernel = next((each for each in turned if each.shape == tuple(shapes[name])), None)
-        if kernel is not None:
-            found[name] = kernel
-    return found
+        if item.name.startswith(PREFIX) and name in shapes:
+            orders = (onnx.numpy_helper.to_array(item).transpose(np.argsort(axes)) for axes in LAYOUTS)
+            found[name] = next((order for order in orders if order.shape == tuple(shapes[name])), None)
+    return {name: kernel for name, kernel in found.items() if kernel is not None}
+
+
+def named_weights(model: keras.Model) -> dict[str, keras.Variable]:
+    """Every float weight by a name that does not change with the process: its position and its path's last part."""
+    weights = [weight for weight in model.weights if "seed_generator" not in weight.path]
+    return {f"{index:04d}/{weight.path.rsplit('/', 1)[-1]}": weight for index, weight in enumerate(weights)}
+
+
+def write_weights(model: keras.Model, path: str | Path) -> None:
+    """Write every weight of a model to an HDF5 file as float16, in one step.
+
+    Parameters
+    ----------
+    model : any Keras model. Arrays that float16 cannot hold (beyond ± 65,504, as a BatchNorm variance may be) stay
+        float32.
+    path : `model.weights.h5` in a run's folder.
+
+    Examples
+    --------
+    >>> write_weights(model, "models/runs/xception/model.weights.h5")
+    """
+    arrays = {}
+    for name, weight in named_weights(model).items():
+        value = np.asarray(weight)
+        half = np.abs(value).max(initial=0) < np.finfo(np.float16).max
+        arrays[name] = value.astype(np.float16 if half else np.float32)
+    _write(path, arrays, {})
+
+
+def _write(path: str | Path, arrays: Mapping[str, np.ndarray], attributes: Mapping[str, str]) -> None:
+    import h5py
+
+    with paths.atomic(path) as temporary, h5py.File(temporary, "w") as file:
+        for name in sorted(arrays):
+            file.create_dataset(name, data=arrays[name])
+        file.attrs.update(attributes)
+
+
+def _read(path: str | Path) -> tuple[dict[str, np.ndarray], dict[str, str]]:
+    """A weights file's arrays by name, and its attributes."""
+    import h5py
+
+    with h5py.File(path, "r") as file:
+        return {f"{a}/{b}": item[...] for a, group in file.items() for b, item in group.items()}, dict(file.attrs)
+
+
+def thin(path: str | Path, onnx_path: str | Path, held: Collection[str]) -> None:
+    """Take the arrays called `held` out of a weights file, in one step: the ONNX file holds them.
+
+    `path` lies in `models/runs/<run>/`, the ONNX file in `models/`.
+    """
+    arrays, content = _read(path)[0], Path(onnx_path).read_bytes()
+    attributes = {"kernels_in": Path(onnx_path).name, "sha256": hashlib.sha256(content).hexdigest()}
+    _write(path, {name: value for name, value in arrays.items() if name not in set(held)}, attributes)
+
+
+def read_weights(model: keras.Model, path: str | Path) -> None:
+    """Load a file of `write_weights` into a model, with the kernels that `thin` left to the ONNX file in `models/`.
+
+    Parameters
+    ----------
+    model : of the architecture that was written; another one is a ValueError.
+    path : the file, in `models/runs/<run>/`. ValueError when the ONNX file it names is missing or another one.
+
+    Examples
+    --------
+    >>> read_weights(model, "models/runs/xception/model.weights.h5")
+    """
+    named = named_weights(model)
+    arrays, attributes = _read(path)
+    if "kernels_in" in attributes:
+        source = Path(path).parents[2] / attributes["kernels_in"]
+        if not source.is_file() or hashlib.sha256(source.read_bytes()).hexdigest() != attributes["sha256"]:
+            raise ValueError(f"path: {path} needs the very {source} that it was exported to; restore it with git")
+        arrays |= kernels_in(source, {name: tuple(weight.shape) for name, weight in named.items()})
+    if sorted(arrays) != sorted(named):
+        raise ValueError(f"path: {path} holds {len(arrays)} arrays that are not those of {model.name} ({len(named)})")
+    for name, weight in named.items():
+        if arrays[name].shape != tuple(weight.shape):
+            raise ValueError(
+                f"path: {name} in {path} has shape {arrays[name].shape}; {model.name} needs {tuple(weight.shape)}"
+            )
+        weight.assign(arrays[name].astype(np.float32))

@@ -1,13 +1,10 @@
-"""From Keras to ONNX: convert, simplify, describe, compare, time.
-
-`python -m fer_utils.models.onnx_export RUN …` exports recorded runs to models/ (see `shipping.py`). TensorFlow is imported inside
-the functions; what reads the files again (`inference.py`) does without it.
-"""
+"""From Keras to ONNX: convert, simplify, describe, compare, time. TensorFlow and onnx are imported in the functions."""
 
 from __future__ import annotations
 
 import json
 import time
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -19,25 +16,27 @@ import numpy as np
 from fer_utils import paths
 from fer_utils.data import CLASSES
 from fer_utils.faces import INPUT_SIZE
-from fer_utils.models import _build as models
-from fer_utils.models import float16 as half_kernels
-from fer_utils.models import onnx_passes, weights_file
-from fer_utils.models.classifier import INPUT_NAME, OUTPUT_NAME, Classifier
+from fer_utils.models import _build, float16
+from fer_utils.models._manifest import ModelError, manifest, update_manifest
+from fer_utils.models.classifier import ALIGNED, INPUT_NAME, OUTPUT_NAME, UNALIGNED, Classifier
 
 if TYPE_CHECKING:
     import keras
 
-__all__ = ["OPSET", "ExportReport", "Latency", "latency", "parity", "probabilities", "settle", "to_onnx"]
+__all__ = ["ExportReport", "export_onnx", "export_run", "latency", "parity", "probabilities"]
 
 OPSET = 17  # tf2onnx is tested up to 18; ONNX Runtime reads 17 since version 1.12
 LICENCE = "MIT"
+PARITY = 1e-4  # largest difference of a probability between Keras and ONNX in a shipped file
+ELEMENTWISE = ("Add", "AddV2", "Mul", "Sub")
+HARD_SIGMOID = (("Mul", [1 / 6]), ("Clip", [0, 6]), ("Add", [3]))  # from its end: the nodes and their constants
 
 
 @dataclass(frozen=True)
 class ExportReport:
-    """What an export did: nodes as tf2onnx left them and after simplification, the file's bytes, seconds it took.
+    """What an export did: nodes as tf2onnx left them and after simplification, and the file's bytes.
 
-    `halved` names the Keras kernels that the file holds as float16 (see `half_kernels`); the nodes that widen them
+    `halved` names the Keras kernels that the file holds as float16 (see `float16.halve`); the nodes that widen them
     again are not counted.
     """
 
@@ -45,74 +44,50 @@ class ExportReport:
     nodes_before: int
     nodes_after: int
     bytes: int
-    seconds: float
     halved: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True)
-class Latency:
-    """Times of one batch in milliseconds: median and 95th percentile of `times`, float64 [repeats]."""
-
-    batch: int
-    median: float
-    p95: float
-    times: np.ndarray
-
-
-def to_onnx(
-    model: keras.Model,
-    path: str | Path,
-    *,
-    name: str,
-    metadata: dict[str, Any] | None = None,
-    simplify: bool = True,
-    size: int = INPUT_SIZE,
+def export_onnx(
+    model: keras.Model, path: str | Path, *, name: str, metadata: dict[str, Any] | None = None
 ) -> ExportReport:
     """Write a network as one ONNX file that needs no further knowledge: pixels in, probabilities out.
 
     Parameters
     ----------
-    model : as `models.build` makes it: RGB 0–255 → logits [N, 7].
+    model : as `build` makes it: RGB 0–255 → logits [N, 7]; other outputs or a softmax are a ValueError.
     path : the `.onnx` file to write; replaced in one step, so a failure leaves the old file.
     name : name of the graph, usually the run's.
     metadata : more facts for the file's metadata (texts; anything else is stored as JSON). Class names, input, output
         and licence are always there.
-    simplify : fold and fuse nodes (onnxslim, and hard-sigmoid into one node); the function computed stays the same.
-    size : side of the input in pixels. It is fixed in the file, the batch stays free.
 
     Returns
     -------
-    ExportReport. The file maps `image` float32 [N, size, size, 3] to `probabilities` float32 [N, 7].
+    ExportReport
+        The file maps `image` float32 [N, 96, 96, 3] to `probabilities` float32 [N, 7].
 
-    Raises
-    ------
-    ValueError when the network has other than 7 outputs or already ends in softmax.
+    Examples
+    --------
+    >>> report = export_onnx(build("resnet18", weights=None), "resnet18.onnx", name="resnet18")
+    >>> report.nodes_before, report.nodes_after
     """
-    _check_model(model)
-    start = time.perf_counter()
-    converted = _convert(model, size)
-    before = len(converted.graph.node)
-    graph = onnx_passes.simplify(converted) if simplify else converted
+    last = getattr(getattr(model.layers[-1], "activation", None), "__name__", type(model.layers[-1]).__name__.lower())
+    if tuple(model.output_shape) != (None, len(CLASSES)) or last == "softmax":
+        raise ValueError(
+            f"model: must end in logits [N, {len(CLASSES)}], the export adds the softmax; got {last} "
+            f"{list(model.output_shape)}"
+        )
+    graph = _convert(model)
+    before = len(graph.graph.node)
+    graph = _simplify(graph)
     after = len(graph.graph.node)
-    kernels = {key: np.asarray(weight) for key, weight in weights_file.named_weights(model).items()}
-    halved = tuple(half_kernels.halve(graph, kernels))
-    _describe(graph, name, size, metadata or {})
+    halved = float16.halve(graph, {key: np.asarray(weight) for key, weight in float16.named_weights(model).items()})
+    _describe(graph, name, metadata or {})
     with paths.atomic(path) as temporary:
         temporary.write_bytes(graph.SerializeToString())
-    path = Path(path)
-    return ExportReport(path, before, after, path.stat().st_size, time.perf_counter() - start, halved)
+    return ExportReport(Path(path), before, after, Path(path).stat().st_size, tuple(halved))
 
 
-def _check_model(model: keras.Model) -> None:
-    shape = tuple(model.output_shape)
-    if shape != (None, len(CLASSES)):
-        raise ValueError(f"model: must have logits [N, {len(CLASSES)}] as its one output; got {list(shape)}")
-    last = model.layers[-1]
-    if getattr(getattr(last, "activation", None), "__name__", "") == "softmax" or type(last).__name__ == "Softmax":
-        raise ValueError("model: must end in logits, the export adds the softmax; got a model that ends in softmax")
-
-
-def _convert(model: keras.Model, size: int) -> Any:
+def _convert(model: keras.Model) -> Any:
     """tf2onnx's ModelProto of the network with softmax."""
     import logging
 
@@ -120,20 +95,33 @@ def _convert(model: keras.Model, size: int) -> Any:
     import tf2onnx
 
     logging.getLogger("tf2onnx").setLevel(logging.ERROR)
-    signature = (tf.TensorSpec([None, size, size, 3], tf.float32, name=INPUT_NAME),)
+    signature = (tf.TensorSpec([None, INPUT_SIZE, INPUT_SIZE, 3], tf.float32, name=INPUT_NAME),)
 
     @tf.function(input_signature=signature)
     def network(image: tf.Tensor) -> dict[str, tf.Tensor]:
         return {OUTPUT_NAME: tf.nn.softmax(model(image, training=False))}
 
     with _tidy_memory():
-        proto, _ = tf2onnx.convert.from_function(
-            network, input_signature=signature, opset=OPSET, custom_rewriter=[onnx_passes.vectors_for_scalars]
-        )
-    captures = network.get_concrete_function().graph.captures
-    held = {inner.name: outer for outer, inner in captures if inner.dtype != tf.resource}
-    onnx_passes.bind_constants(proto, {key: value.numpy() for key, value in held.items()})
-    return proto
+        return tf2onnx.convert.from_function(
+            network, input_signature=signature, opset=OPSET, custom_rewriter=[_vectors_for_scalars]
+        )[0]
+
+
+def _vectors_for_scalars(graph: Any, operations: list[Any]) -> list[Any]:
+    """A rewriter for tf2onnx: scalar constants of element-wise nodes become vectors of length 1.
+
+    tf2onnx 1.17 gives up removing transposes as soon as it meets a scalar Add after a convolution (the `x + 3` of
+    hard-sigmoid): MobileNetV3 would keep 124 Transpose nodes.
+    """
+    for node in operations:
+        for index, source in enumerate(node.inputs if node.type in ELEMENTWISE else ()):
+            if not source.is_const() or np.ndim(source.get_tensor_value(as_list=False)):
+                continue
+            if len(graph.get_shape(node.input[1 - index]) or []) > 1:
+                value = np.reshape(source.get_tensor_value(as_list=False), 1)
+                vector = graph.make_const(f"{node.name}_vector{index}", value)
+                graph.replace_input(node, node.input[index], vector.output[0], index)
+    return operations
 
 
 @contextmanager
@@ -148,7 +136,6 @@ def _tidy_memory() -> Iterator[None]:
     usual = gc.get_threshold()
     gc.collect()
     gc.freeze()
-    gc.collect()
     gc.set_threshold(200, 1, 1)
     try:
         yield
@@ -158,7 +145,44 @@ def _tidy_memory() -> Iterator[None]:
         gc.collect()
 
 
-def _describe(graph: Any, name: str, size: int, metadata: dict[str, Any]) -> None:
+def _simplify(model: Any) -> Any:
+    """A smaller onnx.ModelProto that computes the same: constants folded, pads merged, hard-sigmoid in one node."""
+    import onnxslim
+
+    slimmed = onnxslim.slim(model)
+    return onnxslim.slim(slimmed) if _fuse_hard_sigmoid(slimmed) else slimmed
+
+
+def _fuse_hard_sigmoid(model: Any) -> int:
+    """Let one HardSigmoid read what Add 3 → Clip 0…6 → Mul 1/6 read, in place; returns how many it made.
+
+    ONNX Runtime computes a HardSigmoid in one pass over memory, or inside the convolution before it. The nodes before
+    the Mul stay, without readers.
+    """
+    import onnx
+
+    graph, fused = model.graph, 0
+    constants = {item.name: onnx.numpy_helper.to_array(item) for item in graph.initializer}
+    readers = Counter(name for node in graph.node for name in node.input)
+    makers = {name: node for node in graph.node for name in node.output}
+    for end in graph.node:
+        node, name = end, ""
+        for kind, wanted in HARD_SIGMOID:
+            if node is None or node.op_type != kind or (node is not end and readers[node.output[0]] > 1):
+                break
+            found = [constants[name].ravel() for name in node.input if name in constants]
+            if len(found) != len(wanted) or not all(np.allclose(a, b) for a, b in zip(found, wanted, strict=True)):
+                break
+            name = next(name for name in node.input if name not in constants)
+            node = makers.get(name)
+        else:
+            output = end.output[0]
+            end.CopyFrom(onnx.helper.make_node("HardSigmoid", [name], [output], name=output, alpha=1 / 6, beta=0.5))
+            fused += 1
+    return fused
+
+
+def _describe(graph: Any, name: str, metadata: dict[str, Any]) -> None:
     import onnx
 
     for value in (graph.graph.input[0], graph.graph.output[0]):
@@ -170,7 +194,8 @@ def _describe(graph: Any, name: str, size: int, metadata: dict[str, Any]) -> Non
     facts = {
         "name": name,
         "classes": list(CLASSES),
-        "input": f"{INPUT_NAME}: float32 [N, {size}, {size}, 3], RGB, 0-255; a 48-pixel gray face enlarged linearly",
+        "input": f"{INPUT_NAME}: float32 [N, {INPUT_SIZE}, {INPUT_SIZE}, 3], RGB, 0-255; a 48-pixel gray face enlarged "
+                 "linearly",
         "output": f"{OUTPUT_NAME}: float32 [N, {len(CLASSES)}], rows sum to 1, columns as in classes",
         "meaning": "the apparent expression of a face, not what a person feels",
         "licence": LICENCE,
@@ -178,12 +203,69 @@ def _describe(graph: Any, name: str, size: int, metadata: dict[str, Any]) -> Non
     }
     texts = {key: value if isinstance(value, str) else json.dumps(value) for key, value in facts.items()}
     onnx.helper.set_model_props(graph, texts)
+    onnx.checker.check_model(graph)
+
+
+def export_run(run: str, inputs: np.ndarray) -> dict[str, Any]:
+    """Export a stored run to `models/<run>.onnx`, check it against Keras and list it in the manifest.
+
+    The run's weights file leaves its large kernels to the ONNX file.
+
+    Parameters
+    ----------
+    run : a folder's name in `models/runs/`; FileNotFoundError when it has no weights.
+    inputs : float32 [N, 96, 96, 3], RGB, 0–255, N ≥ 1: what Keras and ONNX are compared on.
+
+    Returns
+    -------
+    dict
+        The file's entry in the manifest: hash, size, input, output, run, parity and nodes. ModelError when a
+        probability differs by more than 1e-4; the former file stays.
+
+    Examples
+    --------
+    >>> export_run("xception", faces.to_inputs(fer.images[:256]))["parity"] <= 1e-4
+    True
+    """
+    model = _build.load(run)
+    path, folder = paths.models_dir() / f"{run}.onnx", paths.models_dir() / "runs" / run
+    stored = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    config, outcome = stored["config"], stored["outcome"]
+    metadata = {
+        "run": run,
+        "alignment": ALIGNED if config.get("aligned") else UNALIGNED,
+        "trained_on": f"{outcome.get('data', 'FER2013')}, Training split",
+        "initial_weights": outcome["initial_weights"]["name"],
+        "seed": config.get("seed"),
+    }
+    with paths.atomic(path) as temporary:
+        report = export_onnx(model, temporary, name=run, metadata=metadata)
+        difference = parity(model, temporary, inputs)
+        if not difference <= PARITY:
+            raise ModelError(f"run: Keras and ONNX must agree within {PARITY:g}; {run} differs by {difference:.1e}")
+    float16.thin(folder / "model.weights.h5", path, report.halved)
+    nodes = {"converted": report.nodes_before, "simplified": report.nodes_after}
+    update_manifest(facts={path.name: {"run": run, "parity": difference, "nodes": nodes}})
+    return manifest()["files"][path.name]
 
 
 def probabilities(model: keras.Model, inputs: np.ndarray, *, batch: int = 64) -> np.ndarray:
-    """What the Keras network says: softmax of its logits, float32 [N, 7].
+    """Softmax of a Keras network's logits.
 
-    `inputs`: float32 [N, H, W, 3], RGB, 0–255, N ≥ 1.
+    Parameters
+    ----------
+    model : as `build` makes it.
+    inputs : float32 [N, H, W, 3], RGB, 0–255, N ≥ 1 (else ValueError).
+    batch : faces computed at once.
+
+    Returns
+    -------
+    float32 [N, 7]
+
+    Examples
+    --------
+    >>> probabilities(load("resnet18"), faces.to_inputs(fer.images[:2])).shape
+    (2, 7)
     """
     import keras
 
@@ -194,34 +276,41 @@ def probabilities(model: keras.Model, inputs: np.ndarray, *, batch: int = 64) ->
 
 
 def parity(model: keras.Model, path: str | Path, inputs: np.ndarray, *, batch: int = 64) -> float:
-    """Largest difference of any probability between the Keras network (logits) and its ONNX file.
+    """Largest difference of any probability between a Keras network (logits) and its ONNX file.
 
-    `inputs`: float32 [N, 96, 96, 3], RGB, 0–255, N ≥ 1. The manifest is not consulted.
+    Parameters
+    ----------
+    model, inputs, batch : see `probabilities`; inputs of 96 × 96 pixels.
+    path : the `.onnx` file. The manifest is not consulted.
+
+    Examples
+    --------
+    >>> parity(load("resnet18"), "models/resnet18.onnx", faces.to_inputs(fer.images[:64])) < 1e-4
+    True
     """
     wanted = probabilities(model, inputs, batch=batch)
     with Classifier(path, check=False) as classifier:
         return float(np.abs(wanted - classifier.predict(inputs, batch=batch)).max())
 
 
-def settle(model: keras.Model, inputs: np.ndarray, *, spread: float = 0.5) -> None:
-    """Give a network without training the inner life of a trained one, in place, so that parity means something.
+def latency(path: str | Path, *, batch: int = 1, repeats: int = 100, warmup: int = 10, threads: int = 0) -> np.ndarray:
+    """Times of one batch of noise through an ONNX file, in milliseconds.
 
-    A randomly initialized MobileNetV3 answers 1/7 to everything, and any two such networks agree. One pass over
-    `inputs` (float32 [N, H, W, 3], RGB, 0–255, N ≥ 2) sets BatchNorm's statistics; then the logits are scaled to the
-    standard deviation `spread`. More would amplify rounding, for an untrained network tells faces apart by little.
+    Parameters
+    ----------
+    path : the `.onnx` file.
+    batch : faces in it.
+    repeats, warmup : timed passes, after untimed ones.
+    threads : see `Classifier`.
+
+    Returns
+    -------
+    float64 [repeats]
+
+    Examples
+    --------
+    >>> float(np.median(latency("models/resnet18.onnx", repeats=20)))
     """
-    import keras
-
-    models.reestimate_batchnorm(model, [inputs])
-    head = model.get_layer("logits")
-    logits = keras.ops.convert_to_numpy(model(inputs, training=False))
-    kernel, _ = head.get_weights()
-    scale = spread / max(float(logits.std(axis=0).mean()), 1e-12)
-    head.set_weights([kernel * scale, -logits.mean(axis=0) * scale])
-
-
-def latency(path: str | Path, *, batch: int = 1, repeats: int = 100, warmup: int = 10, threads: int = 0) -> Latency:
-    """Time `repeats` passes of one batch through an ONNX file, after `warmup` untimed ones."""
     inputs = np.random.default_rng(2013).uniform(0, 255, (batch, INPUT_SIZE, INPUT_SIZE, 3)).astype(np.float32)
     times = np.empty(repeats)
     with Classifier(path, threads=threads, check=False) as classifier:
@@ -230,10 +319,4 @@ def latency(path: str | Path, *, batch: int = 1, repeats: int = 100, warmup: int
             classifier.predict(inputs, batch=batch)
             if step >= 0:
                 times[step] = (time.perf_counter() - start) * 1000
-    return Latency(batch, float(np.median(times)), float(np.percentile(times, 95)), times)
-
-
-if __name__ == "__main__":
-    from fer_utils.training.publish import main
-
-    main()
+    return times

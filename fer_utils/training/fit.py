@@ -24,7 +24,7 @@ from fer_utils.evaluation import Calibration, metrics
 from fer_utils.evaluation.runs import Run, write_run
 from fer_utils.faces import preprocess
 from fer_utils.models import _build as models
-from fer_utils.models.weights_file import write_weights
+from fer_utils.models.float16 import write_weights
 from fer_utils.training import crossfit
 from fer_utils.training.checkpoint import Checkpoint
 from fer_utils.training.config import RECIPES, Config
@@ -62,7 +62,7 @@ def _pixels(fer: Fer2013, *, aligned: bool) -> Fer2013:
 
 def _start(config: Config, images: np.ndarray) -> keras.Model:
     """The network that `config` goes on from, as it was when the first epoch began."""
-    network = models.load(config.start, image_size=config.side)
+    network = models.load(config.start)
     if config.statistics:
         adapt_statistics(config, network, images)
     return network

@@ -21,6 +21,7 @@ def write(
     classes: tuple[str, ...] | None = CLASSES,
     outputs: int = 7,
     input_type: int = TensorProto.FLOAT,
+    alignment: str = "none, whole frames",
 ) -> Path:
     """Write the classifier; arguments make it wrong in one way each."""
     nodes = [
@@ -37,7 +38,7 @@ def write(
     )
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
     if classes is not None:
-        helper.set_model_props(model, {"classes": json.dumps(classes), "run": "tiny"})
+        helper.set_model_props(model, {"classes": json.dumps(classes), "run": "tiny", "alignment": alignment})
     onnx.save(model, path)
     return path
 

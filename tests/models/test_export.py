@@ -1,39 +1,38 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
 import onnx
+import onnxruntime as ort
 import pytest
 import tiny_onnx
-from conftest import HAS_REAL
+from keras_tools import settle
 
+from fer_utils import models, paths
 from fer_utils.data import CLASSES
 from fer_utils.faces import to_inputs
-from fer_utils.models import _build as models
-from fer_utils.models import onnx_export as export
-from fer_utils.models.classifier import Classifier
+from fer_utils.models import Classifier, onnx_export
 
 
 @pytest.fixture(scope="module")
-def inputs(request: pytest.FixtureRequest) -> np.ndarray:
-    """256 PrivateTest faces where FER2013 is there, else 64 drawn ones; float32 [N, 96, 96, 3], 0–255.
-
-    What the networks are settled on must be what they are tested on: an untrained EfficientNet explodes on the rest.
-    """
-    if HAS_REAL:
-        return to_inputs(request.getfixturevalue("real_data").split("PrivateTest").images[:256])
-    return to_inputs(request.getfixturevalue("drawn").images[:64])
+def inputs(drawn) -> np.ndarray:
+    """64 faces, to settle networks and to test them: an untrained EfficientNet explodes on others."""
+    return to_inputs(drawn.images[:64])
 
 
 @pytest.fixture(scope="module", params=models.BACKBONES)
 def exported(request: pytest.FixtureRequest, inputs: np.ndarray, tmp_path_factory: pytest.TempPathFactory):
     """(name, Keras network, report) of each backbone, randomly initialized."""
     model = models.build(request.param, weights=None)
-    export.settle(model, inputs[:64])
+    settle(model, inputs)
     path = tmp_path_factory.mktemp("export") / f"{request.param}.onnx"
-    return request.param, model, export.to_onnx(model, path, name=request.param, metadata={"run": "none", "seed": 5})
+    report = models.export_onnx(model, path, name=request.param, metadata={"run": "none", "seed": 5})
+    return request.param, model, report
 
 
 def test_four_backbones_agree_with_keras(exported, inputs: np.ndarray) -> None:
@@ -41,14 +40,7 @@ def test_four_backbones_agree_with_keras(exported, inputs: np.ndarray) -> None:
     with Classifier(report.path) as classifier:
         found = classifier.predict(inputs)
     assert found.std(axis=0).min() > 0.01, "the network answers alike to everything: parity would mean nothing"
-    assert export.parity(model, report.path, inputs) <= 1e-4
-
-
-@pytest.mark.real_data
-def test_four_backbones_agree_on_256_real_faces(exported, inputs: np.ndarray, real_data) -> None:
-    _, model, report = exported
-    np.testing.assert_array_equal(inputs, to_inputs(real_data.split("PrivateTest").images[:256]))
-    assert export.parity(model, report.path, inputs) <= 1e-4
+    assert models.parity(model, report.path, inputs) <= 1e-4
 
 
 def test_file_describes_itself(exported) -> None:
@@ -77,7 +69,7 @@ def test_parity_notices_a_different_network(exported, inputs: np.ndarray) -> Non
     name, model, report = exported
     kernel, bias = model.get_layer("logits").get_weights()
     model.get_layer("logits").set_weights([kernel, bias + np.eye(7, dtype=np.float32)[2] * 0.01])
-    difference = export.parity(model, report.path, inputs)
+    difference = models.parity(model, report.path, inputs)
     model.get_layer("logits").set_weights([kernel, bias])
     assert difference > 1e-4
 
@@ -93,26 +85,113 @@ def small_model(outputs: int = 7, activation: str | None = None):
 @pytest.mark.parametrize("wrong", [{"outputs": 6}, {"activation": "softmax"}])
 def test_wrong_models_are_refused(tmp_path: Path, wrong: dict) -> None:
     with pytest.raises(ValueError, match="model: must"):
-        export.to_onnx(small_model(**wrong), tmp_path / "x.onnx", name="x")
+        models.export_onnx(small_model(**wrong), tmp_path / "x.onnx", name="x")
     assert not list(tmp_path.iterdir())
 
 
-def test_unsimplified_export_and_failed_write(tmp_path: Path, inputs: np.ndarray) -> None:
+def test_a_failed_write_leaves_the_former_file(tmp_path: Path, inputs: np.ndarray) -> None:
     model, path = small_model(), tmp_path / "x.onnx"
-    report = export.to_onnx(model, path, name="x", simplify=False)
-    assert report.nodes_before == report.nodes_after and export.parity(model, path, inputs) <= 1e-5
+    models.export_onnx(model, path, name="x")
+    assert models.parity(model, path, inputs) <= 1e-5
     before = path.read_bytes()
     with pytest.raises(TypeError):
-        export.to_onnx(model, path, name="x", metadata={"bad": object()})
+        models.export_onnx(model, path, name="x", metadata={"bad": object()})
     assert path.read_bytes() == before and list(tmp_path.iterdir()) == [path]
 
 
 def test_parity_of_nothing(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="inputs"):
-        export.parity(small_model(), tmp_path / "x.onnx", np.zeros((0, 96, 96, 3), np.float32))
+        models.parity(small_model(), tmp_path / "x.onnx", np.zeros((0, 96, 96, 3), np.float32))
 
 
-def test_latency_counts_what_it_times(tmp_path: Path) -> None:
-    times = export.latency(tiny_onnx.write(tmp_path / "t.onnx"), batch=2, repeats=5, warmup=1, threads=1)
-    assert times.batch == 2 and times.times.shape == (5,)
-    assert 0 < times.times.min() <= times.median <= times.p95 <= times.times.max()
+def test_latency_times_every_repeat(tmp_path: Path) -> None:
+    times = models.latency(tiny_onnx.write(tmp_path / "t.onnx"), batch=2, repeats=5, warmup=1, threads=1)
+    assert times.shape == (5,) and times.min() > 0
+
+
+@pytest.fixture
+def stored_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, inputs: np.ndarray) -> Path:
+    """A models folder with a stored run of a network that has learned nothing."""
+    monkeypatch.setenv("FER_MODELS", str(tmp_path))
+    folder = tmp_path / "runs" / "resnet18_tried"
+    model = models.build("resnet18", weights=None, image_size=48)
+    settle(model, inputs)
+    models.write_weights(model, folder / "model.weights.h5")
+    config = {"backbone": "resnet18", "image_size": 48, "dropout": 0.3, "aligned": True, "seed": 7}
+    outcome = {"data": "FER2013", "initial_weights": {"name": "random", "sha256": None}}
+    (folder / "config.json").write_text(json.dumps({"config": config, "outcome": outcome}))
+    return folder
+
+
+def test_command_exports_a_stored_run_and_lists_it(stored_run: Path, inputs: np.ndarray) -> None:
+    whole = (stored_run / "model.weights.h5").stat().st_size
+    environment = {**os.environ, "FER_DATA": "sample"}
+    command = [sys.executable, "-m", "fer_utils.models", "export", "resnet18_tried"]
+    done = subprocess.run(command, cwd=paths.ROOT, env=environment, capture_output=True, text=True)
+    assert done.returncode == 0 and "resnet18_tried.onnx" in done.stdout, done.stderr
+    entry = models.manifest()["files"]["resnet18_tried.onnx"]
+    assert entry["run"] == "resnet18_tried" and entry["parity"] <= 1e-4
+    assert entry["inputs"] == {"image": "float32 [N, 96, 96, 3]"}
+    with Classifier("resnet18_tried") as classifier:
+        assert classifier.aligned and classifier.metadata["initial_weights"] == "random"
+        again = classifier.predict(inputs)
+    assert (stored_run / "model.weights.h5").stat().st_size < 0.1 * whole
+    assert np.abs(models.probabilities(models.load("resnet18_tried"), inputs) - again).max() <= 1e-4
+
+
+def test_an_export_that_differs_leaves_everything_as_it_was(stored_run: Path, inputs, monkeypatch) -> None:
+    former = tiny_onnx.write(paths.models_dir() / "resnet18_tried.onnx").read_bytes()
+    weights = (stored_run / "model.weights.h5").read_bytes()
+    monkeypatch.setattr(onnx_export, "PARITY", -1.0)
+    with pytest.raises(models.ModelError, match="run: "):
+        models.export_run("resnet18_tried", inputs)
+    assert (paths.models_dir() / "resnet18_tried.onnx").read_bytes() == former
+    assert (stored_run / "model.weights.h5").read_bytes() == weights
+
+
+def hard_sigmoid(*, offset: float = 3.0, top: float = 6.0, read_twice: bool = False) -> onnx.ModelProto:
+    """x → Clip(x + 3, 0, 6) / 6, or a near miss."""
+    helper, tensor = onnx.helper, onnx.numpy_helper.from_array
+    nodes = [
+        helper.make_node("Add", ["x", "three"], ["a"]), helper.make_node("Clip", ["a", "zero", "top"], ["b"]),
+        helper.make_node("Mul", ["b", "sixth"], ["c"]),
+        helper.make_node("Add", ["c", "b"], ["y"]) if read_twice else helper.make_node("Identity", ["c"], ["y"]),
+    ]
+    values = {"three": [offset], "zero": 0.0, "top": top, "sixth": [1 / 6]}
+    ports = [helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, [None]) for name in "xy"]
+    graph = helper.make_graph(
+        nodes, "g", ports[:1], ports[1:], [tensor(np.float32(value), name) for name, value in values.items()]
+    )
+    return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+
+
+@pytest.mark.parametrize(
+    ("changes", "fused"), [({}, 1), ({"offset": 2.0}, 0), ({"top": 1.0}, 0), ({"read_twice": True}, 0)]
+)
+def test_hard_sigmoid_is_fused_only_where_it_is_one(changes: dict, fused: int) -> None:
+    def run(model: onnx.ModelProto) -> np.ndarray:
+        session = ort.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
+        return session.run(None, {"x": np.linspace(-8, 8, 101, dtype=np.float32)})[0]
+
+    before = run(hard_sigmoid(**changes))
+    model = hard_sigmoid(**changes)
+    assert onnx_export._fuse_hard_sigmoid(model) == fused
+    assert [node.op_type for node in model.graph.node].count("HardSigmoid") == fused
+    np.testing.assert_allclose(run(model), before, atol=1e-6)
+
+
+@pytest.mark.parametrize("operation", ["add", "multiply", "subtract"])
+def test_scalars_become_vectors_and_nothing_else_changes(operation: str) -> None:
+    import tensorflow as tf
+    import tf2onnx
+
+    signature = [tf.TensorSpec([None, 4, 4, 3], tf.float32, name="x")]
+    function = tf.function(lambda x: getattr(tf.math, operation)(x, 3.0) + tf.constant([1.0, 2.0, 3.0]))
+    model, _ = tf2onnx.convert.from_function(
+        function, input_signature=signature, opset=17, custom_rewriter=[onnx_export._vectors_for_scalars]
+    )
+    shapes = sorted(list(item.dims) for item in model.graph.initializer)
+    assert [] not in shapes and shapes, "a scalar is left"
+    x = np.random.default_rng(0).normal(size=(2, 4, 4, 3)).astype(np.float32)
+    session = ort.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
+    np.testing.assert_allclose(session.run(None, {session.get_inputs()[0].name: x})[0], function(x), atol=1e-6)

@@ -13,7 +13,7 @@ import pytest
 from fer_utils import paths
 from fer_utils.evaluation import runs
 from fer_utils.faces import preprocess
-from fer_utils.models import _build as models
+from fer_utils import models
 from fer_utils.training.config import Config
 from fer_utils.training.dataset import Batch
 from fer_utils.training.trainer import Trainer, rate

@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from fer_utils.models import _build as models
+from fer_utils import models
 from fer_utils.models.cpu_layers import native_precision, with_fast_layers
 
 

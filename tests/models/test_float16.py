@@ -1,12 +1,14 @@
-"""Kernels kept as float16 inside an ONNX file: smaller, the same results, readable again."""
+"""Weights kept as float16, in the weights file and inside the ONNX file: smaller, the same results, readable again."""
 
+import keras
 import numpy as np
 import onnx
 import onnxruntime
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
-from fer_utils.models import float16 as half_kernels
+from fer_utils import models
+from fer_utils.models import float16
 from fer_utils.models.float16 import PREFIX, halve, kernels_in
 
 rng = np.random.default_rng(2013)
@@ -91,18 +93,55 @@ def test_names_carry_the_prefix():
     model = graph([kernel.transpose(3, 2, 0, 1)])
     halve(model, {"0007/kernel": kernel})
     assert PREFIX + "0007/kernel" in {item.name for item in model.graph.initializer}
-    assert half_kernels.SMALLEST <= kernel.size
+    assert float16.SMALLEST <= kernel.size
 
 
-def test_widening_gives_float32_weights_back():
-    plain, scaled = half(1, 1, 64, 64), half(1, 1, 64, 64)
-    factors = rng.uniform(0.1, 3, (64, 1, 1, 1)).astype(np.float32)
-    weights = [plain.transpose(3, 2, 0, 1), scaled.transpose(3, 2, 0, 1) * factors]
-    model, inputs = graph(weights), rng.normal(size=(2, 64, 8, 8)).astype(np.float32)
-    before = run(model, inputs)
-    assert sorted(halve(model, {"a": plain, "b": scaled})) == ["a", "b"]
-    half_kernels.widen(model)
-    held = {item.name: numpy_helper.to_array(item) for item in model.graph.initializer}
-    assert {node.op_type for node in model.graph.node} == {"Conv"} and sorted(held) == ["w0", "w1"]
-    assert all(held[f"w{index}"] == pytest.approx(weight, rel=1e-5) for index, weight in enumerate(weights))
-    assert np.allclose(run(model, inputs), before, rtol=1e-4, atol=1e-4 * np.abs(before).max())
+def network(units=3):
+    return keras.Sequential([keras.Input((4,)), keras.layers.Dense(units), keras.layers.BatchNormalization()])
+
+
+def test_round_trip_is_half_precision_and_keeps_what_half_cannot_hold(tmp_path):
+    first, second = network(), network()
+    weights = first.get_weights()
+    weights[-1] = np.array([1e6, 2.0, 3.0], np.float32)  # a variance beyond float16
+    first.set_weights(weights)
+    models.write_weights(first, tmp_path / "w.h5")
+    models.read_weights(second, tmp_path / "w.h5")
+    for a, b in zip(weights, second.get_weights(), strict=True):
+        assert b == pytest.approx(a, rel=1e-3)
+    assert second.get_weights()[-1][0] == 1e6
+
+
+def test_another_network_is_refused(tmp_path):
+    models.write_weights(network(3), tmp_path / "w.h5")
+    with pytest.raises(ValueError, match="shape"):
+        models.read_weights(network(5), tmp_path / "w.h5")
+    with pytest.raises(ValueError, match="are not those of"):
+        models.read_weights(keras.Sequential([keras.Input((4,)), keras.layers.Dense(3)]), tmp_path / "w.h5")
+
+
+def exported(tmp_path):
+    """A recorded network whose ONNX file holds its kernels."""
+    model = models.build("mobilenet_v3_large", weights=None, image_size=72)
+    path = tmp_path / "runs" / "run" / "model.weights.h5"
+    models.write_weights(model, path)
+    models.read_weights(model, path)  # float16 holds them now
+    report = models.export_onnx(model, tmp_path / "run.onnx", name="run")
+    return model, path, report
+
+
+def test_a_thinned_file_reads_its_kernels_from_the_onnx_file(tmp_path):
+    model, path, report = exported(tmp_path)
+    whole = path.stat().st_size
+    assert len(report.halved) > 30 and report.bytes < 0.53 * 4 * model.count_params()
+    float16.thin(path, report.path, report.halved)
+    assert path.stat().st_size < 0.2 * whole
+    again = models.build("mobilenet_v3_large", weights=None, image_size=72, seed=1)
+    models.read_weights(again, path)
+    assert all(np.array_equal(a, b) for a, b in zip(model.get_weights(), again.get_weights(), strict=True))
+    report.path.write_bytes(report.path.read_bytes() + b"x")
+    with pytest.raises(ValueError, match="needs the very"):
+        models.read_weights(again, path)
+    report.path.unlink()
+    with pytest.raises(ValueError, match="needs the very"):
+        models.read_weights(again, path)

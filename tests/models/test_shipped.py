@@ -1,0 +1,67 @@
+"""What models/ ships: files as listed, networks that say again what their records say."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+
+import numpy as np
+import pytest
+from realtime_tools import portrait
+
+from fer_utils import data, models, paths
+from fer_utils.faces import Detector, to_inputs
+from fer_utils.models import Classifier, _manifest
+
+SHIPPED = models.available(paths.MODELS)
+RUNS = [name for name in SHIPPED if (paths.MODELS / "runs" / name / "model.weights.h5").is_file()]
+COUNT = 300  # images
+
+
+def test_everything_is_listed_as_it_is() -> None:
+    listed = models.manifest(paths.MODELS)["files"]
+    assert set(_manifest.listed(paths.MODELS)) == set(listed), "run python -m fer_utils.models list"
+    for name, entry in listed.items():
+        content = (paths.MODELS / name).read_bytes()
+        assert len(content) == entry["bytes"] <= 90e6, name
+        assert hashlib.sha256(content).hexdigest() == entry["sha256"], f"{name}: run python -m fer_utils.models list"
+    assert sum(entry["bytes"] for entry in listed.values()) <= 200e6
+
+
+@pytest.mark.parametrize("name", SHIPPED)
+def test_a_shipped_classifier_is_described_and_calls_a_smile_happy(name: str) -> None:
+    entry = models.manifest(paths.MODELS)["files"][f"{name}.onnx"]
+    assert entry["private_test"]["n"] > 0 and 0 < entry["private_test"]["macro_f1"] <= 1
+    with Detector() as detector, Classifier(paths.MODELS / f"{name}.onnx") as classifier:
+        found = classifier.predict(classifier.inputs_of(portrait(), detector.detect(portrait())[:1]))
+        assert classifier.metadata["run"] == entry["run"] and classifier.metadata["licence"]
+        config = json.loads((paths.MODELS / "runs" / entry["run"] / "config.json").read_text())["config"]
+        assert classifier.aligned == config["aligned"]
+    np.testing.assert_allclose(found.sum(1), 1, atol=1e-5)
+    assert data.CLASSES[found[0].argmax()] == "Happy"
+
+
+def stored(run: str, split: str) -> np.ndarray:
+    with np.load(paths.MODELS / "runs" / run / "predictions.npz") as file:
+        return file[split][:COUNT]
+
+
+@pytest.mark.real_data
+@pytest.mark.parametrize("split", ["PublicTest", "PrivateTest"])
+@pytest.mark.parametrize("name", [name for name in SHIPPED if not name.endswith("_int8")])
+def test_a_shipped_file_reproduces_its_stored_predictions(name: str, split: str, real_data) -> None:
+    few = real_data.split(split).take(np.arange(COUNT))
+    with Classifier(paths.MODELS / f"{name}.onnx") as classifier:
+        found = classifier.predict_faces(classifier.images_of(few))
+        wanted = stored(classifier.metadata["run"], split.removesuffix("Test").lower())
+    assert np.abs(found - wanted).max() < 0.02, "weights were rounded to float16"
+    assert (found.argmax(1) == wanted.argmax(1)).mean() > 0.99
+
+
+@pytest.mark.real_data
+@pytest.mark.parametrize("name", RUNS)
+def test_a_stored_run_loads_and_reproduces_its_file(name: str, real_data) -> None:
+    few = real_data.split("PrivateTest").take(np.arange(64))
+    with Classifier(paths.MODELS / f"{name}.onnx") as classifier:
+        images = classifier.images_of(few)
+    assert models.parity(models.load(name), paths.MODELS / f"{name}.onnx", to_inputs(images)) <= 1e-4
