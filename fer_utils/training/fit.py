@@ -164,12 +164,12 @@ def train(
         "is_sample": fer.is_sample,
         "initial_weights": trainer.origin,
         "precision": trainer.precision,
-        "training_rows": len(images),
+        "training_images": len(images),
         "best_epoch": best + 1,
         "start_shares": {str(share): loss for share, loss in shares.items()},
         "parameters": int(trainer.twin.count_params()),
         "mflops": models.macs(trainer.twin),
-        "training_minutes": sum(row["seconds"] for row in history) / 60,
+        "minutes": sum(row["seconds"] for row in history) / 60,
     }
     run = write_run(
         config.run, config=dataclasses.asdict(config), history=pd.DataFrame(history), logits=logits, labels=labels,

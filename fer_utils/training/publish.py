@@ -9,25 +9,18 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from fer_utils import data, evaluation, faces, models, paths
-from fer_utils.models import Classifier, ModelError, update_manifest
-from fer_utils.models.classifier import ALIGNED
+from fer_utils.models import Classifier, ModelError
 
 if TYPE_CHECKING:
     import numpy as np
 
     from fer_utils.data import Fer2013
 
-__all__ = ["ALIGNED", "faces_for", "ship", "ship_int8", "update_manifest"]
+__all__ = ["ship", "ship_int8"]
 
 CHECKED = 256  # faces that Keras and ONNX are compared on
 LIMIT = 0.005  # of PublicTest accuracy that an int8 copy may cost
 CALIBRATED = 512  # training faces that the int8 ranges come from
-
-
-def faces_for(metadata: dict[str, str], fer: Fer2013, *, other: bool = False) -> np.ndarray:
-    """Until evaluation is rewritten: `Classifier.images_of`, or the other of the two."""
-    aligned = (metadata.get("alignment") == ALIGNED) != other
-    return faces.align_all(fer.images, faces.load_landmarks(fer))[0] if aligned else fer.images
 
 
 def ship(run: str, fer: Fer2013) -> dict[str, Any]:

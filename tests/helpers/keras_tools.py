@@ -9,7 +9,7 @@ from fer_utils import models
 
 
 def settle(model: keras.Model, inputs: np.ndarray, *, spread: float = 0.5) -> None:
-    """Set BatchNorm's statistics on `inputs`, float32 [N, H, W, 3]; scale the logits to the standard deviation `spread`.
+    """Set BatchNorm's statistics on `inputs`, float32 [N, H, W, 3]; scale the logits to a deviation of `spread`.
 
     A randomly initialized MobileNetV3 answers 1/7 to everything, and any two such networks agree.
     """

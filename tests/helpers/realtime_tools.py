@@ -19,7 +19,7 @@ FACE_BOX = (174.0, 66.0, 98.0, 125.0)  # MTCNN's box of the astronaut's face in 
 
 
 def tiny_classifier(path: Path) -> Path:
-    """An ONNX file of the shape and metadata that fer_utils.models.onnx_export writes: dark crops are Sad, bright ones Happy."""
+    """An ONNX file of the shape and metadata that `export_onnx` writes: dark crops are Sad, bright ones Happy."""
     weights, bias = np.zeros((3, 7), np.float32), np.full(7, -2, np.float32)
     weights[:, CLASSES.index("Happy")] = 0.02
     bias[CLASSES.index("Sad")] = 5.1
