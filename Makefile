@@ -1,4 +1,4 @@
-# `make help` lists what can be made. FER_DATA, FER_PLUS and FER_WEIGHTS can be given on the command line or in the environment.
+# `make help` lists what can be made. The variables of fer_utils/paths.py (FER_DATA, FER_WEIGHTS, …) can be given on the command line or in the environment.
 
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
@@ -11,6 +11,8 @@ CANDIDATES := $(or $(PYTHON),python3 python3.13 python3.12 python3.11)
 # Notebooks to run or render, by name (`NOTEBOOKS="01_eda 06_lime"`); all of them without.
 NOTEBOOKS ?=
 OUT ?= out
+# Which tests `make test` runs, as pytest's -m takes it.
+TESTS ?= not slow
 # What `make demo` shows: the webcam, or the embedded clip where there is none (SOURCE=talk.mp4 for a video of yours).
 SOURCE ?= $(if $(wildcard /dev/video*),0,clip)
 SCREEN := $(DISPLAY)$(WAYLAND_DISPLAY)
@@ -26,7 +28,7 @@ BENCH := .venv-bench
 
 export PYTHONUNBUFFERED := 1
 
-.PHONY: help run test render demo lab weights bench lint report clean
+.PHONY: help run test render demo lab train weights bench lint report clean
 
 help: ## this list
 	@grep -hE '^[a-z]+:.*## ' Makefile | sed -E 's/:.*## /\t/' | expand -t 12
@@ -54,8 +56,8 @@ run: $(READY) ## everything: all notebooks into out/, then the demo on the embed
 	@echo "demo       $(OUT)/demo.mp4, $(OUT)/demo.csv"
 	@echo "next       make demo (your webcam), make lab (the notebooks in Jupyter)"
 
-test: $(READY) ## the whole test suite, every notebook on the embedded sample included
-	@$(PY) -m pytest $(PYTEST_ARGS)
+test: $(READY) ## the test suite without the tests marked slow (those: make test TESTS=slow)
+	@$(PY) -m pytest -m "$(TESTS)" $(PYTEST_ARGS)
 
 render: $(READY) ## execute the notebooks in place; needs the real FER2013
 	@$(PY) -m tools.run_notebooks render $(NOTEBOOKS)
@@ -66,6 +68,9 @@ demo: $(READY) ## the real-time demo: the webcam, or the embedded clip where the
 
 lab: $(READY) ## open the notebooks in JupyterLab
 	@$(PY) -m jupyterlab notebooks
+
+train: $(READY) ## from initial weights to a listed ONNX file: make train MODEL=mobilenet_v3_large
+	@$(PY) -m fer_utils.training $(MODEL) $(TRAIN_ARGS)
 
 weights: $(READY) ## initial weights for a machine without internet access, into weights/ or FER_WEIGHTS
 	@$(PY) -m tools.initial_weights $(WEIGHTS_ARGS)
@@ -83,6 +88,6 @@ lint: $(READY) ## check the style
 report: $(READY) ## write the results into README.md and models/README.md
 	@$(PY) -m tools.report
 
-clean: ## remove .venv, .venv-bench, out/ and caches; data/ and checkpoints/ stay
-	@rm -rf $(VENV) $(BENCH) $(OUT) .pytest_cache .ruff_cache
+clean: ## remove .venv, .venv-bench, out/ and caches; data/, weights/ and checkpoints/ stay
+	@rm -rf $(VENV) $(BENCH) $(OUT) build *.egg-info .pytest_cache .ruff_cache
 	@find . -name __pycache__ -type d -not -path './data/*' -prune -exec rm -rf {} +

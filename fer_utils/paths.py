@@ -36,9 +36,13 @@ __all__ = [
     "weights_source",
 ]
 
+# The checkout; of an installed package, which has none, the folder that a program was started in.
 ROOT = Path(__file__).resolve().parent.parent
+_CHECKOUT = (ROOT / "pyproject.toml").is_file()
+ROOT = ROOT if _CHECKOUT else Path.cwd()
 NOTEBOOKS = ROOT / "notebooks"
-MODELS = ROOT / "models"
+# Installed, MTCNN and the light model lie in the package (pyproject.toml takes them from models/).
+MODELS = ROOT / "models" if _CHECKOUT else Path(__file__).resolve().parent / "shipped"
 FIGURE = ROOT / "figure"
 DATA = ROOT / "data"
 WEIGHTS = ROOT / "weights"

@@ -37,15 +37,15 @@ def check_version(version: tuple[int, ...]) -> None:
 
 
 def pins(text: str) -> dict[str, str]:
-    """`name==version` lines of a requirements file as a dictionary; comments and blank lines are skipped."""
+    """Name → what follows `==` (a version, and a marker where there is one); comments and blank lines are skipped."""
     lines = (line.partition("#")[0].strip() for line in text.splitlines())
-    return dict(line.split("==") for line in lines if line)
+    return dict(line.split("==", 1) for line in lines if line)
 
 
 def wanted(text: str, *, headless: bool) -> list[str]:
     """The packages to install, with OpenCV's build without windows in place of the full one when `headless`."""
     swap = {"opencv-python": "opencv-python-headless"} if headless else {}
-    return [f"{swap.get(name, name)}=={version}" for name, version in pins(text).items()]
+    return [f"{swap.get(name, name)}=={rest}" for name, rest in pins(text).items()]
 
 
 def missing_library(message: str) -> str | None:
@@ -77,7 +77,7 @@ def works(python: Path) -> bool:
 
 def make_environment(folder: Path) -> Path:
     """Make the virtual environment unless a working one is there; put pip into it. Returns its python."""
-    python = folder / "bin" / "python"
+    python = folder / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
     if not works(python):
         try:
             import venv
@@ -85,7 +85,7 @@ def make_environment(folder: Path) -> Path:
             package = f"python{sys.version_info[0]}.{sys.version_info[1]}-venv"
             raise SetupError(f"this Python has no venv module: `apt-get install {package}`") from error
         say(f"making {folder} with Python {sys.version.split()[0]}")
-        venv.EnvBuilder(with_pip=False, clear=True, symlinks=True).create(folder)
+        venv.EnvBuilder(with_pip=False, clear=True, symlinks=os.name != "nt").create(folder)
     version = run(python, "-m", "pip", "--version", quiet=True).stdout
     if PIP_WHEEL.name.split("-")[1] not in version.split():
         command = (python, PIP_WHEEL / "pip", "install", "-q", "--no-index", "--no-compile", PIP_WHEEL)
