@@ -83,7 +83,7 @@ def test_render_needs_fer2013_and_names_what_is_there(tmp_path):
 def test_render_works_in_place_without_a_trace_of_the_machine_or_not_at_all(tmp_path, monkeypatch):
     monkeypatch.setenv("FER_DATA", str(tmp_path / "data" / "fer2013.csv"))
     monkeypatch.setattr(paths, "FIGURE", tmp_path / "figure")
-    draw = "import os, pathlib\nfolder = pathlib.Path(os.environ['FER_FIGURE'])\n_ = (folder / 'a.png').write_text('{}')"
+    draw = "import os, pathlib\nfolder = pathlib.Path(os.environ['FER_FIGURE'])\n(folder / 'a.png').write_text('{}');"
     warn = "import sys\nprint(os.environ['FER_DATA'])\nprint('hm', file=sys.stderr)"
     path = save(tmp_path / "01_first.ipynb", draw.format("new"), warn, "str(folder / 'a.png'), pathlib.Path.home()")
     run_notebooks.render(path)

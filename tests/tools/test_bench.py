@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 import sys
 from pathlib import Path
@@ -12,8 +11,9 @@ import pytest
 
 from fer_utils import paths
 from fer_utils.faces import Detector
-from tools.bench import environment, frames, goals, readme, results
+from tools.bench import environment, frames, goals, results
 from tools.bench.contenders import CONTENDERS, FACE, HEAVY, Contender, find_contender, missing_model
+from tools.bench.figure import overview
 from tools.bench.frames import PERIOD, SCENES
 from tools.bench.process import Process, WorkerError
 from tools.bench.run import Plan, main, refresh, run, table
@@ -63,16 +63,12 @@ def done(tmp_path_factory, drawn):
         yield run(contenders, [SMALL], plan=PLAN, private_test=part, peers=peers, say=said.append), said
 
 
-@pytest.mark.parametrize("scene", SCENES, ids=lambda scene: scene.name)
-def test_frames_are_the_same_in_every_call_and_a_loop(scene):
-    image = frames.frame(scene, 3)
-    assert image.shape == (scene.height, scene.width, 3) and image.dtype == np.uint8
-    assert np.array_equal(image, frames.frame(scene, 3 + PERIOD))
-    assert not np.array_equal(image, frames.frame(scene, 4))
-
-
 @pytest.mark.parametrize("scene", SCENES[:2], ids=lambda scene: scene.name)
-def test_every_face_shown_can_be_found(scene):
+def test_frames_are_a_loop_in_which_every_face_can_be_found(scene):
+    image = frames.frame(scene, 13)
+    assert image.shape == (scene.height, scene.width, 3) and image.dtype == np.uint8
+    assert np.array_equal(image, frames.frame(scene, 13 + PERIOD))
+    assert not np.array_equal(image, frames.frame(scene, 14))
     with Detector(min_face_size=40) as detector:
         assert [len(detector.detect(frames.frame(scene, index))) for index in (0, 13, 26)] == [scene.faces] * 3
 
@@ -184,20 +180,6 @@ def test_speed_beside_fer_counts_with_more_accuracy_only(light, line):
     assert f"{line} (aim ≥ 10 ×)" in lines
 
 
-def test_readme_shows_the_stored_run(tmp_path):
-    path = paths.ROOT / "figure" / "bench.json"
-    if path.is_file():
-        text = (paths.ROOT / "README.md").read_text(encoding="utf-8")
-        assert readme.filled(text, json.loads(path.read_text(encoding="utf-8"))) == text
-    copy = tmp_path / "README.md"
-    copy.write_text("before\n<!-- bench:start -->\nold\n<!-- bench:end -->\nafter\n", encoding="utf-8")
-    found = stored(an_entry("ours-heavy", 25))
-    wanted = f"before\n<!-- bench:start -->\n{table(found)}\n<!-- bench:end -->\nafter\n"
-    assert readme.fill(found, copy).read_text(encoding="utf-8") == wanted
-    with pytest.raises(ValueError, match="bench:start"):
-        readme.filled("no region", found)
-
-
 def test_a_part_of_the_benchmark_is_not_stored(monkeypatch, capsys, tmp_path):
     monkeypatch.setenv("FER_FIGURE", str(tmp_path))
     monkeypatch.setattr("tools.bench.run.run", lambda *_, **__: stored(an_entry("ours-detect", 40)))
@@ -212,11 +194,10 @@ def test_a_ratio_is_taken_within_rounds():
     assert results.ratio(found, "ours-detect", "facenet", "640x480-1") is None
 
 
-def test_names_are_unique_and_the_command_line_knows_them(capsys):
-    assert len({contender.name for contender in CONTENDERS}) == len(CONTENDERS)
+def test_the_command_line_knows_the_contenders(capsys):
     with pytest.raises(SystemExit):
         main(["--only", "nobody"])
-    assert "ours-heavy" in capsys.readouterr().err
+    assert all(contender.name in capsys.readouterr().err for contender in CONTENDERS[:1])
 
 
 def test_every_package_is_pinned():
@@ -224,3 +205,28 @@ def test_every_package_is_pinned():
     assert all(re.fullmatch(r'[a-z0-9-]+==[0-9][\w.]*(; platform_system == "Linux")?', line) for line in wanted)
     names = {line.split("==")[0] for line in wanted}
     assert {"fer", "mtcnn", "facenet-pytorch", "facex"} <= names and len(names) == len(wanted)
+
+
+FIGURE = stored(
+    an_entry("ours-detect", 60), an_entry("ours-heavy", 50), an_entry("fer", 4),
+    an_entry("facex", 1, status="did not start: no such module"),
+)
+
+
+def test_the_figure_has_a_panel_a_scene_then_start_up_and_memory():
+    axes = overview(FIGURE).axes
+    titles = [axis.get_title(loc="left") or axis.get_title() for axis in axes]
+    assert titles == [*(scene.title for scene in SCENES[:2]), "start to first label, seconds", "peak memory, MB"]
+    names = [label.get_text() for label in axes[0].get_yticklabels()]
+    assert names[2:4] == ["facex, Haar cascade (did not start)", "ours, MTCNN alone"], "detectors stand below"
+    numbers = {text.get_text() for text in axes[0].texts}
+    assert numbers == {" 50", " 4.0", " 60", "detection only "}, "who did not come through has no number"
+    assert axes[0].get_xscale() == "log" and axes[0].get_xlim() == axes[1].get_xlim()
+
+
+def test_the_figure_takes_a_single_scene_and_needs_somebody():
+    one = FIGURE | {"scenes": FIGURE["scenes"][:1]}
+    del one["contenders"][2]["scenes"]["640x480-4"]
+    assert [axis.axison for axis in overview(one).axes] == [True, False, True, True]
+    with pytest.raises(ValueError, match="results"):
+        overview(stored(an_entry("facex", 1, status="did not start")))

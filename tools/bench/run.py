@@ -30,7 +30,6 @@ from tools.bench.contenders import CONTENDERS, Contender, missing_model
 from tools.bench.frames import SCENES, Scene
 from tools.bench.goals import lines as goal_lines
 from tools.bench.process import Process, WorkerError
-from tools.bench.readme import fill
 from tools.bench.results import entry, scene_results
 from tools.bench.table import table
 
@@ -247,9 +246,11 @@ def _stored() -> dict[str, Any]:
 
 
 def _store(results: dict[str, Any]) -> int:
-    for path in [*save(results), fill(results)]:
-        print(f"wrote: {path}")
-    return 0
+    from tools import report
+
+    for path in save(results):
+        print(f"wrote {path}")
+    return report.main([str(report.DOCUMENTS[0])])
 
 
 if __name__ == "__main__":
