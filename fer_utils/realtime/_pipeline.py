@@ -16,8 +16,8 @@ from dataclasses import dataclass, field, replace
 import cv2
 import numpy as np
 
-from fer_utils.faces import Box, Detector, Face, crop_face, iou, to_inputs
-from fer_utils.models.classifier import Classifier, ModelError, available
+from fer_utils.faces import Box, Detector, Face, iou
+from fer_utils.models import Classifier, ModelError, available
 from fer_utils.realtime.sources import Closing, Frame
 from fer_utils.realtime.tracker import Track, Tracker
 
@@ -161,7 +161,8 @@ class Pipeline(Closing):
         with _timed(spent, "track"):
             seen = self.tracker.update(faces, frame.time, owners=owners, sure=still)
         with _timed(spent, "crop"):
-            inputs = to_inputs([crop_face(frame.image, track.box) for track in seen])
+            # A track has what a Face has; O-Net finds its landmarks anew on every tracking frame.
+            inputs = self.classifier.inputs_of(frame.image, seen)
         with _timed(spent, "classify"):
             self.tracker.classify(seen, self.classifier.predict(inputs), frame.time)
         hidden = [track.predicted(frame.time) for track in self.tracker.lost]

@@ -18,7 +18,7 @@ from fer_utils.data import CLASSES
 FACE_BOX = (174.0, 66.0, 98.0, 125.0)  # MTCNN's box of the astronaut's face in the 512 × 512 portrait
 
 
-def tiny_classifier(path: Path) -> Path:
+def tiny_classifier(path: Path, **metadata: str) -> Path:
     """An ONNX file of the shape and metadata that `export_onnx` writes: dark crops are Sad, bright ones Happy."""
     weights, bias = np.zeros((3, 7), np.float32), np.full(7, -2, np.float32)
     weights[:, CLASSES.index("Happy")] = 0.02
@@ -38,7 +38,7 @@ def tiny_classifier(path: Path) -> Path:
         [helper.make_tensor_value_info("probabilities", TensorProto.FLOAT, ["N", 7])], constants,
     )
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=10)
-    helper.set_model_props(model, {"classes": json.dumps(CLASSES)})
+    helper.set_model_props(model, {"classes": json.dumps(CLASSES)} | metadata)
     onnx.save(model, path)
     return path
 

@@ -17,7 +17,7 @@ import cv2
 import numpy as np
 import pytest
 
-from fer_utils.models.classifier import ModelError
+from fer_utils.models import ModelError
 from fer_utils.realtime import BrowserCamera, BrowserSource, CaptureTimeout, Settings, open_source
 
 

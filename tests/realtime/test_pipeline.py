@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import cv2
 import numpy as np
 import pytest
 import realtime_tools as tools
 
 from fer_utils.faces import Detector, crop_face, to_inputs
-from fer_utils.models.classifier import Classifier, ModelError
+from fer_utils.models import Classifier, ModelError
 from fer_utils.realtime import Frame, Pipeline, Settings, best_model
 from fer_utils.realtime._pipeline import STAGES
 
@@ -50,6 +51,21 @@ def test_the_model_sees_exactly_what_it_sees_in_training(pipe):
     with Classifier(pipe.classifier.path) as classifier:
         assert track.raw == pytest.approx(classifier.predict(inputs)[0], abs=1e-6)
     assert track.probabilities == pytest.approx(track.raw), "the first frame has nothing to be smoothed with"
+
+
+@pytest.mark.parametrize(("alignment", "upright"), [("none, whole frames", False), ("five landmarks", True)])
+def test_an_aligned_model_gets_upright_faces_on_detection_and_tracking_frames(tmp_path, alignment, upright):
+    image, seen = tools.scene((300, 240), size=160), []
+    turned = [cv2.warpAffine(image, cv2.getRotationMatrix2D((300, 240), angle, 1), (640, 480)) for angle in (0, 28, 26, 24)]
+    model = str(tools.tiny_classifier(tmp_path / "tiny.onnx", alignment=alignment))
+    with Pipeline(Settings(model=model)) as pipe:
+        predict = pipe.classifier.predict
+        pipe.classifier.predict = lambda inputs: (seen.append(inputs), predict(inputs))[1]
+        straight, *results = [pipe(Frame(image, i / 25, i), still=i < 2) for i, image in enumerate(turned)]
+    assert [result.is_detection_frame for result in results] == [True, False, False]
+    expected = seen[0][0].ravel()
+    for inputs in seen[1:]:
+        assert (np.corrcoef(inputs[0].ravel(), expected)[0, 1] > 0.9) == upright
 
 
 def test_following_agrees_with_searching(pipe, model):
