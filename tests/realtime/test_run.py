@@ -116,7 +116,7 @@ def test_a_bad_source_is_one_line_and_exit_code_2(tmp_path, model, kind):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        (["--model", "nothing"], "no model at"), (["--detect-every", "0"], "detect_every: must be"),
+        (["--model", "nothing"], "nothing.onnx"), (["--detect-every", "0"], "detect_every: must be"),
         (["--output", "out.txt"], "must end in .mp4"), (["--csv", "out.xls"], "must end in .csv"),
         (["--output", "/proc/no/out.mp4"], "cannot write"),
         (["--max-frames", "0"], "max_frames: must be 1 or more"),
