@@ -12,7 +12,7 @@ import numpy as np
 
 from fer_utils.realtime._pipeline import Result, Settings
 from fer_utils.realtime._run import run
-from fer_utils.realtime.sources import CLIP, SourceError, cameras, open_source
+from fer_utils.realtime.sources import CLIP, SourceError, open_source
 from fer_utils.realtime.summary import Summary
 from fer_utils.realtime.tracker import Track
 
@@ -40,15 +40,12 @@ def is_interactive() -> bool:
     return bool(getattr(getattr(get_ipython(), "kernel", None), "_allow_stdin", False))
 
 
-def choose_source(
-    source: str | int | Path = "auto", *, interactive: bool | None = None
-) -> tuple[str | int | Path, str]:
+def choose_source(source: str | int | Path = "auto") -> tuple[str | int | Path, str]:
     """The source to use, and a sentence that says why.
 
     Parameters
     ----------
     source : "auto" (camera 0 when there is one and somebody watches, else the clip), or what `pipeline` takes.
-    interactive : whether somebody watches; default: `is_interactive()`.
 
     Returns
     -------
@@ -59,21 +56,20 @@ def choose_source(
     >>> source, why = choose_source("auto")
     >>> view = LiveView(source).start()
     """
-    interactive = is_interactive() if interactive is None else interactive
-    if source == "auto" and not interactive:
+    if source == "auto" and not is_interactive():
         return CLIP, "Nobody watches this run, so the camera stays off: the embedded clip is played."
-    camera = "0" if source == "auto" else str(source).strip()
-    if not camera.isdecimal():
+    source = 0 if source == "auto" else source
+    if not str(source).strip().isdecimal():
         return source, f"Source: {source}."
     try:
-        with open_source(camera):
-            return int(camera), f"Source: camera {camera}. Stop gives it back; nothing is stored."
-    except SourceError:
+        open_source(source).close()
+    except SourceError as error:
+        what = str(error).partition(";")[0].removeprefix("source: ").capitalize()
         return CLIP, (
-            f"No camera {camera} on the machine that runs this notebook's kernel (cameras found: "
-            f"{', '.join(map(str, cameras())) or 'none'}): the embedded clip is played. "
+            f"{what} on the machine that runs this notebook's kernel: the embedded clip is played. "
             "For your browser's own camera: fer_utils.realtime.BrowserCamera."
         )
+    return int(source), f"Source: camera {source}. Stop gives it back; nothing is stored."
 
 
 class LiveView:
@@ -165,10 +161,9 @@ class LiveView:
             self._show_end(f"ended: {self.error or (self.lines and self.lines[-1])}")
 
     def _take(self, result: Result, drawn: np.ndarray) -> bool:
-        count = len(self.moments)
-        if count < MOMENTS:
+        if len(self.moments) < MOMENTS:
             self.moments.append((result.frame.time, result.tracks))
-        if count % self._stride == 0:
+        if (self.summary.frames - 1) % self._stride == 0:
             self.snapshots.append((result.frame.time, drawn))
             if len(self.snapshots) >= 2 * SNAPSHOTS:
                 self.snapshots, self._stride = self.snapshots[::2], 2 * self._stride

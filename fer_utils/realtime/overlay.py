@@ -16,7 +16,7 @@ from fer_utils.faces import Box
 from fer_utils.realtime._pipeline import Result
 from fer_utils.realtime.tracker import UNCERTAIN, Track
 
-__all__ = ["BarAnnotator", "BlurAnnotator", "BoxAnnotator", "LabelAnnotator", "NoticeAnnotator", "annotate"]
+__all__ = ["BarAnnotator", "BlurAnnotator", "BoxAnnotator", "LabelAnnotator", "annotate"]
 
 NOTICE = "Apparent expression: what a face looks like, not what a person feels."
 NOTICE_SECONDS = 4.0
@@ -55,9 +55,9 @@ def annotate(result: Result, *, fps: float | None = None, blur: bool = False) ->
     for annotator in (BoxAnnotator(), LabelAnnotator(), BarAnnotator()):
         annotator.annotate(canvas, result.tracks)
     if fps is not None:
-        _text(canvas, f"{fps:.0f} FPS", (8 * _unit(canvas), 8 * _unit(canvas)), _unit(canvas), back=DARK)
+        _text(canvas, f"{fps:.0f} FPS", (8 * _unit(canvas), 8 * _unit(canvas)), back=DARK)
     if result.frame.time < NOTICE_SECONDS or result.frame.name:
-        NoticeAnnotator().annotate(canvas, NOTICE)
+        _text(canvas, NOTICE, (0, canvas.shape[0]), back=DARK)
     return canvas
 
 
@@ -94,7 +94,7 @@ class LabelAnnotator:
             x, y, _, height = track.box
             text = track.text if track.uncertain else f"{track.text} {100 * track.confidence:.0f}%"
             top = y - 22 * unit if y > 22 * unit else y + height + 4 * unit
-            _text(frame, f"{track.id}: {text}", (x, top), unit, back=COLORS[track.text])
+            _text(frame, f"{track.id}: {text}", (x, top), back=COLORS[track.text])
         return frame
 
 
@@ -111,28 +111,17 @@ class BarAnnotator:
         x, y, width, _ = track.box
         row, panel, right = 17 * unit, 142 * unit, x + width + 8 * unit
         left = right if right + panel <= frame.shape[1] else x - 8 * unit - panel
-        left = min(max(left, 0), frame.shape[1] - panel)
-        top = min(max(y, 0), frame.shape[0] - len(CLASSES) * row - 4 * unit)
-        _shade(frame, left, top, panel, len(CLASSES) * row + 6 * unit)
+        left = min(max(left, 0), max(frame.shape[1] - panel, 0))
+        top = min(max(y, 0), max(frame.shape[0] - len(CLASSES) * row - 4 * unit, 0))
+        shaded = frame[int(top) : int(top + len(CLASSES) * row + 6 * unit), int(left) : int(left + panel)]
+        shaded[:] = shaded // 3
         start, length = left + 66 * unit, 70 * unit
         for i, (name, p) in enumerate(zip(CLASSES, track.probabilities, strict=True)):
             line = top + 3 * unit + i * row
-            _text(frame, name, (left + 4 * unit, line), 0.8 * unit)
+            _text(frame, name, (left + 4 * unit, line), size=0.8)
             for end, color in ((start + length, GRAY), (start + length * float(p), COLORS[name])):
                 corners = _point(start, line + 4 * unit), _point(end, line + row - 3 * unit)
                 cv2.rectangle(frame, *corners, color, cv2.FILLED)
-
-
-class NoticeAnnotator:
-    """A sentence on a dark strip at the lower edge."""
-
-    def annotate(self, frame: np.ndarray, text: str) -> np.ndarray:
-        unit, (height, width) = _unit(frame), frame.shape[:2]
-        scale = min(0.5 * unit, (width - 16 * unit) / max(cv2.getTextSize(text, FONT, 1.0, 1)[0][0], 1))
-        _shade(frame, 0, height - 26 * unit, width, 26 * unit)
-        place = _point(8 * unit, height - 8 * unit)
-        cv2.putText(frame, text, place, FONT, scale, WHITE, max(1, round(unit)), cv2.LINE_AA)
-        return frame
 
 
 def _unit(frame: np.ndarray) -> float:
@@ -140,11 +129,11 @@ def _unit(frame: np.ndarray) -> float:
     return max(frame.shape[0] / 480, 0.35)
 
 
-def _text(
-    frame: np.ndarray, text: str, corner: tuple[float, float], unit: float, *, back: tuple[int, int, int] | None = None
-) -> None:
-    """Text whose upper left corner is `corner`, kept inside the frame; on a filled plate when `back` is given."""
-    scale, thickness, pad = 0.5 * unit, max(1, round(unit)), 4 * unit
+def _text(frame: np.ndarray, text: str, corner: tuple[float, float], *, size: float = 1.0, back=None) -> None:
+    """Text whose upper left corner is `corner`, kept inside the frame; on a filled plate when a colour is given."""
+    unit = size * _unit(frame)
+    pad, thickness, (widest, _) = 4 * unit, max(1, round(unit)), cv2.getTextSize(text, FONT, 1.0, 1)[0]
+    scale = max(min(0.5 * unit, (frame.shape[1] - 2 * pad) / widest), 0.01)
     (width, height), _ = cv2.getTextSize(text, FONT, scale, thickness)
     x = min(max(corner[0], 0), max(frame.shape[1] - width - 2 * pad, 0))
     y = min(max(corner[1], 0), max(frame.shape[0] - height - 2 * pad, 0))
@@ -152,12 +141,6 @@ def _text(
         cv2.rectangle(frame, _point(x, y), _point(x + width + 2 * pad, y + height + 2 * pad), back, cv2.FILLED)
     ink = DARK if back is not None and np.dot(back, (0.299, 0.587, 0.114)) > 110 else WHITE
     cv2.putText(frame, text, _point(x + pad, y + pad + height), FONT, scale, ink, thickness, cv2.LINE_AA)
-
-
-def _shade(frame: np.ndarray, x: float, y: float, width: float, height: float) -> None:
-    left, top = max(int(x), 0), max(int(y), 0)
-    part = frame[top : max(int(y + height), 0), left : max(int(x + width), 0)]
-    part[:] = part // 3
 
 
 def _point(x: float, y: float) -> tuple[int, int]:

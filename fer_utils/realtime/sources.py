@@ -98,13 +98,12 @@ def as_frame(image: np.ndarray) -> np.ndarray:
     ImageError for an empty array, another shape or dtype, or values outside the range.
     """
     image = np.asarray(image)
-    if image.ndim not in (2, 3) or (image.ndim == 3 and image.shape[2] not in (1, 3, 4)) or not image.size:
+    channels = 1 if image.ndim == 2 else image.shape[2] if image.ndim == 3 else 0
+    if channels not in (1, 3, 4) or not image.size:
         allowed = "[H, W], [H, W, 1], [H, W, 3] or [H, W, 4] and not empty"
         raise ImageError(f"image: must be {allowed}; got {list(image.shape)}")
-    image = to_uint8(image)
-    if image.ndim == 2 or image.shape[2] == 1:
-        image = np.repeat(image.reshape(*image.shape[:2], 1), 3, axis=2)
-    return np.ascontiguousarray(image[:, :, :3])
+    image = to_uint8(image).reshape(*image.shape[:2], channels)
+    return np.ascontiguousarray(np.broadcast_to(image, (*image.shape[:2], 3)) if channels == 1 else image[:, :, :3])
 
 
 class Closing(AbstractContextManager):
@@ -283,11 +282,11 @@ class Pictures(Source):
     def __iter__(self) -> Iterator[Frame]:
         index = 0
         for file in self.files:
-            if (image := decode(file.read_bytes())) is None:
+            if (image := decode(file.read_bytes())) is not None:
+                yield Frame(image, float(index), index, file.name)
+                index += 1
+            else:
                 self.notes.append(f"{file} cannot be read as a picture and was left out")
-                continue
-            yield Frame(image, float(index), index, file.name)
-            index += 1
         if not index:
             raise SourceError(f"source: no picture in {self.title} can be read")
 
@@ -355,7 +354,8 @@ def open_capture(target: int | str | Path, *, patience: float = 5.0) -> cv2.Vide
 def _obstacle(target: int | str | Path) -> str:
     """Why a capture could not be opened."""
     if isinstance(target, int):
-        return f"camera {target} cannot be opened (cameras found: {', '.join(map(str, cameras())) or 'none'})"
+        found = f" (cameras found: {', '.join(map(str, cameras())) or 'none'})" if sys.platform == "linux" else ""
+        return f"camera {target} cannot be opened{found}"
     if isinstance(target, str):
         return f"nothing can be read from {target}"
     if not target.is_file():
@@ -363,16 +363,10 @@ def _obstacle(target: int | str | Path) -> str:
     return f"{target} ({target.stat().st_size:,} bytes) is not a video that OpenCV reads, or cut off before its index"
 
 
-def cameras(*, limit: int = 4) -> list[int]:
-    """Numbers of the cameras there are: read from /dev on Linux, tried one by one (0 … limit - 1) elsewhere."""
-    if sys.platform.startswith("linux"):
-        names = (path.name.removeprefix("video") for path in Path("/dev").glob("video*"))
-        return sorted(int(name) for name in names if name.isdecimal())
-    number = 0
-    while number < limit and (capture := open_capture(number)) is not None:
-        capture.release()
-        number += 1
-    return list(range(number))
+def cameras() -> list[int]:
+    """Numbers of the cameras that Linux lists in /dev; elsewhere only opening one tells."""
+    names = (path.name.removeprefix("video") for path in Path("/dev").glob("video*"))
+    return sorted(int(name) for name in names if name.isdecimal())
 
 
 def decode(content: bytes | memoryview) -> np.ndarray | None:

@@ -80,7 +80,7 @@ class Track:
         if elapsed > 0:
             measured = (_centre(face.box) - _centre(self.box)) / elapsed
             self.velocity = self.velocity + _weight(elapsed, VELOCITY_HALF_LIFE) * (measured - self.velocity)
-        self.box, self.score, self.landmarks = _plain(face.box), float(face.score), face.landmarks
+        self.box, self.score, self.landmarks = face.box, face.score, face.landmarks
         self.time, self.hits = time, self.hits + 1
 
 
@@ -129,7 +129,7 @@ class Tracker:
         self.tracks = [track for track in self.tracks if time - track.time <= MAX_GAP]
         for face, track in zip(faces, self._match(faces, time, owners or [None] * len(faces)), strict=True):
             if track is None:
-                self.tracks.append(Track(_plain(face.box), float(face.score), face.landmarks, time))
+                self.tracks.append(Track(face.box, face.score, face.landmarks, time))
             else:
                 track.move(face, time)
         self.tracks = [track for track in self.tracks if track.id or track.time == time]
@@ -219,8 +219,3 @@ def _centre(box: Box) -> np.ndarray:
 def _weight(elapsed: float, half_life: float) -> float:
     """Share of the new value in a moving average, after `elapsed` seconds."""
     return 1.0 if half_life <= 0 else 1.0 - 0.5 ** (max(elapsed, 0.0) / half_life)
-
-
-def _plain(box: Sequence[float]) -> Box:
-    x, y, width, height = (float(value) for value in box)
-    return x, y, width, height

@@ -56,7 +56,8 @@ def test_the_model_sees_exactly_what_it_sees_in_training(pipe):
 @pytest.mark.parametrize(("alignment", "upright"), [("none, whole frames", False), ("five landmarks", True)])
 def test_an_aligned_model_gets_upright_faces_on_detection_and_tracking_frames(tmp_path, alignment, upright):
     image, seen = tools.scene((300, 240), size=160), []
-    turned = [cv2.warpAffine(image, cv2.getRotationMatrix2D((300, 240), angle, 1), (640, 480)) for angle in (0, 28, 26, 24)]
+    turns = [cv2.getRotationMatrix2D((300, 240), angle, 1) for angle in (0, 28, 26, 24)]
+    turned = [cv2.warpAffine(image, turn, (640, 480)) for turn in turns]
     model = str(tools.tiny_classifier(tmp_path / "tiny.onnx", alignment=alignment))
     with Pipeline(Settings(model=model)) as pipe:
         predict = pipe.classifier.predict
