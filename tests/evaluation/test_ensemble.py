@@ -40,7 +40,7 @@ def test_fitted_weights_are_scored_on_images_that_they_were_not_fitted_on():
     found = ensemble.log_losses(P, LABELS)
     assert found["best_single"] == pytest.approx(log_loss([1, 0, 0]))
     assert found["unweighted"] == pytest.approx(log_loss(None))
-    assert log_loss(ensemble.fit_weights(P, LABELS)) < found["fitted"] < found["unweighted"]
+    assert log_loss(ensemble.fit_weights(P, LABELS)) + 1e-5 < found["fitted"] < found["unweighted"]
 
 
 def test_stored_runs_are_stacked(store):
