@@ -96,11 +96,7 @@ class Result:
 
 
 def best_model() -> str:
-    """Name of the most accurate classifier in models/.
-
-    Raises
-    ------
-    ModelError when there is none.
+    """Name of the most accurate classifier in models/; ModelError when there is none.
 
     Examples
     --------
@@ -117,13 +113,7 @@ def best_model() -> str:
 class Pipeline(Closing):
     """Call it with one frame after the other. A context manager; holds a detector, a classifier and a tracker.
 
-    Parameters
-    ----------
-    settings : see `Settings`.
-
-    Raises
-    ------
-    ModelError, FileNotFoundError when a network is not usable.
+    Raises ModelError or FileNotFoundError when a network is not usable.
 
     Examples
     --------
@@ -150,7 +140,8 @@ class Pipeline(Closing):
         spent = dict.fromkeys(STAGES, 0.0)
         with _timed(spent, "refine"):
             faces, owners = self._follow(frame)
-        detect = self._must_detect(faces)
+        lost = len(faces) < len(self.tracker.visible) or bool(self.tracker.lost)
+        detect = lost or not faces or self._since >= self.settings.detect_every
         if detect:
             with _timed(spent, "detect"):
                 found = self._detect(frame.image, still)
@@ -181,10 +172,6 @@ class Pipeline(Closing):
                 faces.append(face)
                 owners.append(track)
         return faces, owners
-
-    def _must_detect(self, followed: list[Face]) -> bool:
-        lost = len(followed) < len(self.tracker.visible) or bool(self.tracker.lost)
-        return lost or not followed or self._since >= self.settings.detect_every
 
     def _detect(self, image: np.ndarray, still: bool) -> list[Face]:
         width = self.settings.detect_width * (3 if still else 1)

@@ -29,13 +29,8 @@ FRONT_END = Path(__file__).with_suffix(".js")
 class BrowserSource(Buffered):
     """A source that is fed by hand: iterating it waits for `put` and hands out the newest picture only.
 
-    Parameters
-    ----------
-    patience : seconds to wait for a picture before CaptureTimeout (the page was closed, or the network is gone).
-
-    Attributes
-    ----------
-    number : the number that came with the picture handed out last. Others: see `Source`.
+    After `patience` seconds without a picture it raises CaptureTimeout (the page was closed, or the network is gone).
+    `number` came with the picture handed out last; for other attributes see `Source`.
 
     Examples
     --------

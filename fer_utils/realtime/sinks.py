@@ -50,10 +50,7 @@ class SinkError(ValueError):
 
 
 class Table(Closing):
-    """Faces as numbers, one a line, on disk as soon as they are known: `.csv` (COLUMNS) or `.jsonl` (with `raw`).
-
-    An existing file of that name is replaced. Raises SinkError for another ending or a place that cannot be written.
-    """
+    """Faces as numbers, one a line, on disk as soon as they are known: `.csv` (COLUMNS) or `.jsonl` (with `raw`)."""
 
     def __init__(self, path: str | Path) -> None:
         self.path, self.rows = Path(path).expanduser(), 0
@@ -185,9 +182,8 @@ def _fit(image: np.ndarray, size: tuple[int, int]) -> np.ndarray:
 def copy_sound(source: str | Path, video: str | Path) -> str | None:
     """Give `video`, a silent copy of `source` that may end earlier, the source's sound; ffmpeg does it.
 
-    The pictures are copied as they are; the sound too where the container of `video` can hold it, otherwise it is
-    encoded again. The file is replaced in one step: whatever goes wrong, the silent video stays. Returns None when the
-    sound was added or the source has none, else one sentence for the user.
+    Sound that the container of `video` cannot hold is encoded again. Whatever goes wrong, the silent video stays.
+    Returns None when the sound was added or the source has none, else one sentence for the user.
     """
     silent, program = f"{Path(video).name} has no sound: ffmpeg", shutil.which("ffmpeg")
     if program is None:

@@ -86,16 +86,9 @@ class Frame:
 
 
 def as_frame(image: np.ndarray) -> np.ndarray:
-    """Any picture as uint8 [H, W, 3] RGB.
+    """Any picture (see `pipeline` for what arrays may be) as uint8 [H, W, 3] RGB; alpha is dropped.
 
-    Parameters
-    ----------
-    image : [H, W] or [H, W, 1] gray, [H, W, 3] RGB or [H, W, 4] RGBA (alpha is dropped); uint8, uint16 (0–65535), bool,
-        or float in [0, 1] or [0, 255]. 1 × 1 pixel is a picture (without a face).
-
-    Raises
-    ------
-    ImageError for an empty array, another shape or dtype, or values outside the range.
+    Raises ImageError for an empty array, another shape or dtype, or values outside the range.
     """
     image = np.asarray(image)
     channels = 1 if image.ndim == 2 else image.shape[2] if image.ndim == 3 else 0
@@ -201,7 +194,6 @@ class Capture(Buffered):
 
     A file gives every frame in order, at the file's own times, and then just ends. A camera (its number) or a stream
     (its URL) is live: it gives the newest frame, with the time it arrived, and is opened again when it goes away.
-    `patience`: seconds to wait for a live frame, and to try to open again.
     """
 
     def __init__(self, target: int | str | Path, *, title: str = "", patience: float = 5.0) -> None:

@@ -85,13 +85,7 @@ class Track:
 
 
 class Tracker:
-    """Keeps the tracks of one video.
-
-    Parameters
-    ----------
-    half_life : seconds after which an old probability counts half; 0 switches smoothing off.
-    min_confidence : a smoothed probability below this is shown as "uncertain"; 0–1.
-    """
+    """Keeps the tracks of one video. `half_life` and `min_confidence` as in `Settings`."""
 
     def __init__(self, *, half_life: float = 0.4, min_confidence: float = 0.4) -> None:
         self.half_life, self.min_confidence = half_life, min_confidence
@@ -111,19 +105,11 @@ class Tracker:
     def update(
         self, faces: Sequence[Face], time: float, *, owners: Sequence[Track | None] | None = None, sure: bool = False
     ) -> list[Track]:
-        """Take in the faces of one frame.
+        """Take in the faces (in frame pixels) of the frame at `time` (seconds, never backwards).
 
-        Parameters
-        ----------
-        faces : what was found, in frame pixels.
-        time : seconds; must not run backwards.
-        owners : for each face, the track it is known to belong to (it was searched at that track's place), or None: it
-            is matched with the other tracks. Default: all are matched.
-        sure : new faces need no confirmation (there will be no second frame).
-
-        Returns
-        -------
-        The confirmed tracks seen in this frame, by id. They go on living: copy what you keep.
+        `owners`: the track that each face is known to belong to (it was searched at that track's place), or None: it is
+        matched with the other tracks. `sure`: new faces need no confirmation (there will be no second frame). Returns
+        the confirmed tracks seen in this frame, by id. They go on living: copy what you keep.
         """
         self._now = time
         self.tracks = [track for track in self.tracks if time - track.time <= MAX_GAP]
@@ -170,12 +156,7 @@ def flicker(labels: Sequence[str], times: Sequence[float]) -> float:
 
     Parameters
     ----------
-    labels : what was shown, frame by frame.
-    times : seconds, one entry a label.
-
-    Raises
-    ------
-    ValueError when the two differ in length.
+    labels, times : what was shown and when (seconds), frame by frame. ValueError when they differ in length.
 
     Examples
     --------
