@@ -1,107 +1,149 @@
-"""What training feeds the network: the rows, their soft targets, one epoch's augmented batches."""
+"""What training feeds the network: images and soft targets, and one epoch's augmented batches.
+
+Augmentation works on the 48-px images in OpenCV, before `faces.to_inputs` enlarges them: a few microseconds an image,
+the same for every backbone. Evaluation skips it and goes the same way otherwise.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import TYPE_CHECKING, NamedTuple
+import os
+from collections.abc import Mapping
 
+import cv2
+import keras
 import numpy as np
 
-from fer_utils import data
-from fer_utils.faces import preprocess
-from fer_utils.training import crossfit, teacher
-from fer_utils.training.augmentation import Augmentation, augment, mixup
+from fer_utils import data, faces
+from fer_utils.training.config import AUGMENTATION, TrainConfig
 
-if TYPE_CHECKING:
-    from fer_utils.data import Fer2013
-    from fer_utils.training.config import Config
-
-__all__ = ["Batch", "batches", "prefetch", "shown", "steps", "training_set"]
+__all__ = ["Batches", "augment", "mixup", "training_set"]
 
 
-class Batch(NamedTuple):
-    """inputs float32 [B, 96, 96, 3] RGB 0–255; targets float32 [B, 7], rows sum to 1; opinions float32 [B, 7], the
-    teacher's logits for these very inputs (zeros without a teacher)."""
+def training_set(config: TrainConfig, fer: data.Fer2013) -> tuple[np.ndarray, np.ndarray]:
+    """The images to train on, uint8 [N, 48, 48], and their soft targets, float32 [N, 7].
 
-    inputs: np.ndarray
-    targets: np.ndarray
-    opinions: np.ndarray
-
-
-def training_set(config: Config, fer: Fer2013) -> tuple[np.ndarray, np.ndarray]:
-    """Images uint8 [N, 48, 48] and soft targets float32 [N, 7] of the training rows, resampled where asked."""
-    from fer_utils.data import sampling
-
-    rows, answers = data.training_indices(fer), None
-    if config.judges:
-        answers = crossfit.unseen_answers(config.judges.split("+"), fer.images[rows], fer.labels[rows])
-    kept = np.arange(len(rows))
-    if config.half is not None:
-        kept = np.flatnonzero(crossfit.halves(fer.images[rows]) == config.half)
-    if config.rows:
-        kept = np.sort(np.random.default_rng(config.seed).permutation(kept)[: config.rows])
-    rows, answers = rows[kept], None if answers is None else answers[kept]
+    Training without duplicates of test images, resampled if asked; `fer` is already aligned if the run wants that.
+    """
+    indices = data.training_indices(fer)
+    if config.vote_weight and fer.votes is None:
+        raise ValueError(f"vote_weight: must be 0 without FER+ votes (FER_PLUS names them); got {config.vote_weight}")
     targets = data.soft_labels(
-        fer.labels[rows],
-        None if fer.votes is None else fer.votes[rows],
-        weight=config.votes,
-        smoothing=config.smoothing,
-        calibrated=config.translate,
+        fer.labels[indices],
+        None if fer.votes is None else fer.votes[indices],
+        weight=config.vote_weight,
+        smoothing=config.label_smoothing,
+        calibrated=True,
     )
     if config.sampling:
-        chosen = sampling.resample(fer.labels[rows], config.sampling, target=config.sampling_target, seed=config.seed)
-        return fer.images[rows[chosen]], targets[chosen]
-    return fer.images[rows], targets
+        method, _, target = config.sampling.partition(":")
+        chosen = data.resample(fer.labels[indices], method, target=int(target) if target else None, seed=config.seed)
+        indices, targets = indices[chosen], targets[chosen]
+    return fer.images[indices], targets
 
 
-def shown(config: Config, images: np.ndarray, others: np.ndarray, epoch: int) -> np.ndarray:
-    """The pictures uint8 [N, 48, 48] that an epoch shows: of a share `config.other` of the faces, `others`.
+def _warp(image: np.ndarray, strengths: Mapping[str, float], rng: np.random.Generator) -> np.ndarray:
+    size = image.shape[0]
+    scale = 1 + rng.uniform(-1, 1) * strengths["zoom"]
+    matrix = cv2.getRotationMatrix2D(((size - 1) / 2,) * 2, rng.uniform(-1, 1) * strengths["rotation"], scale)
+    matrix[:, 2] += rng.uniform(-1, 1, 2) * strengths["shift"] * size
+    return cv2.warpAffine(image, matrix, (size, size), flags=cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE)
 
-    Every epoch draws its own share, and the same epoch always draws the same one.
+
+def _jitter(image: np.ndarray, strengths: Mapping[str, float], rng: np.random.Generator) -> np.ndarray:
+    contrast = 1 + rng.uniform(-1, 1) * strengths["contrast"]
+    shift = rng.uniform(-1, 1) * strengths["brightness"] * 128
+    mean = float(image.mean())
+    return np.clip((image - mean) * contrast + mean + shift, 0, 255)
+
+
+def _erase(image: np.ndarray, rng: np.random.Generator) -> None:
+    """Fill a random rectangle of 2 to 20 % of the area with noise, in place (Zhong et al. 2020)."""
+    size = image.shape[0]
+    area, ratio = rng.uniform(0.02, 0.20) * size * size, np.exp(rng.uniform(-1, 1) * np.log(3.0))
+    height, width = (int(np.clip(np.sqrt(value), 1, size)) for value in (area * ratio, area / ratio))
+    y, x = rng.integers(0, size - height + 1), rng.integers(0, size - width + 1)
+    image[y : y + height, x : x + width] = rng.uniform(0, 255, (height, width))
+
+
+def augment(images: np.ndarray, strengths: Mapping[str, float], rng: np.random.Generator) -> np.ndarray:
+    """Change each image at random: flip, rotation, shift, zoom, brightness, contrast, random erasing.
+
+    Parameters
+    ----------
+    images : uint8 [N, 48, 48], gray.
+    strengths : changes to `AUGMENTATION`; a strength of 0 turns that change off.
+    rng : source of randomness.
+
+    Returns
+    -------
+    uint8 [N, 48, 48].
+
+    Examples
+    --------
+    >>> augment(np.zeros((1, 48, 48), np.uint8), {"rotation": 30}, np.random.default_rng(0)).shape
+    (1, 48, 48)
     """
-    rng = np.random.default_rng([config.seed, epoch, 1])  # not the numbers that `batches` draws
-    return np.where(rng.random(len(images))[:, None, None] < config.other, others, images)
+    strengths, out = {**AUGMENTATION, **strengths}, images.copy()
+    for index, image in enumerate(out):
+        if rng.random() < strengths["flip"]:
+            image = image[:, ::-1]
+        if strengths["rotation"] or strengths["shift"] or strengths["zoom"]:
+            image = _warp(np.ascontiguousarray(image), strengths, rng)
+        image = _jitter(image.astype(np.float32), strengths, rng)
+        if rng.random() < strengths["erasing"]:
+            _erase(image, rng)
+        out[index] = np.rint(image)
+    return out
 
 
-def steps(config: Config, rows: int) -> int:
-    """Batches of an epoch over a training set of so many rows."""
-    return (config.epoch_rows or rows) // config.batch
+def mixup(
+    inputs: np.ndarray, targets: np.ndarray, alpha: float, rng: np.random.Generator
+) -> tuple[np.ndarray, np.ndarray]:
+    """Blend each image with another of the batch, pixels and targets alike (Zhang et al. 2018); alpha 0: as they are."""
+    if alpha <= 0:
+        return inputs, targets
+    share = rng.beta(alpha, alpha, len(inputs)).astype(np.float32)
+    share = np.maximum(share, 1 - share)[:, None]
+    other, pixels = rng.permutation(len(inputs)), share[:, :, None, None]
+    return inputs * pixels + inputs[other] * (1 - pixels), targets * share + targets[other] * (1 - share)
 
 
-def batches(config: Config, images: np.ndarray, targets: np.ndarray, epoch: int) -> Iterator[Batch]:
-    """One epoch's batches; the same epoch always gives the same ones, so a resumed run repeats none.
+class Batches(keras.utils.PyDataset):
+    """An epoch's batches for `fit`, of images uint8 [N, 48, 48] and targets float32 [N, 7]; `epoch` says which epoch.
 
-    With a teacher, the epochs take turns with its `config.views` views, judged once and stored (`teacher.opinions`).
-    Every second turn shows them mirrored: the teacher was trained on both and says nearly the same of either.
+    Batch i of epoch e is made from (seed, e, i) alone, so a resumed run sees what an unbroken one would have seen, in
+    whatever order the workers ask. `class_weights`, float32 [7], give each batch sample weights.
     """
-    rng = np.random.default_rng([config.seed, epoch])
-    strengths = Augmentation(**config.augmentation)
-    alpha = config.mixup if epoch < config.mixup_until * config.epochs else 0.0
-    count = steps(config, len(images))
-    rounds = max(1, -(-count * config.batch // len(images)))
-    order = np.concatenate([rng.permutation(len(images)) for _ in range(rounds)])
-    nothing = np.zeros((config.batch, targets.shape[1]), np.float32)
-    if config.teacher:
-        turn, judged = divmod(epoch, config.views)
-        views = teacher.view(images, judged, strengths, seed=config.seed)
-        views = views[..., ::-1] if turn % 2 else views
-        opinions = teacher.opinions(config.teacher, images, judged, strengths, seed=config.seed)
-    for number in range(count):
-        rows = order[number * config.batch : (number + 1) * config.batch]
-        if config.teacher:
-            yield Batch(preprocess.to_inputs(views[rows]), targets[rows], opinions[rows])
-        else:
-            faces = preprocess.to_inputs(augment(images[rows], strengths, rng))
-            yield Batch(*mixup(faces, targets[rows], alpha, rng), nothing)
 
+    def __init__(
+        self, images: np.ndarray, targets: np.ndarray, config: TrainConfig, *, class_weights: np.ndarray | None = None
+    ) -> None:
+        # One worker means that TensorFlow itself prefetches; more only where there are cores to spare.
+        super().__init__(workers=max(1, (os.cpu_count() or 1) - 2), max_queue_size=16)
+        self.images, self.targets, self.config, self.class_weights = images, targets, config, class_weights
+        self.epoch, self._order = 0, (-1, np.zeros(0, int))
 
-def prefetch(source: Iterator[Batch], depth: int = 4) -> Iterator[Batch]:
-    """Make batches in a thread while the network works (OpenCV and NumPy release the GIL)."""
-    from concurrent.futures import ThreadPoolExecutor
+    def __len__(self) -> int:
+        return self.config.steps_per_epoch or max(1, len(self.images) // self.config.batch_size)
 
-    done = object()
-    with ThreadPoolExecutor(1) as pool:
-        waiting = [pool.submit(next, source, done) for _ in range(depth)]
-        while (batch := waiting.pop(0).result()) is not done:
-            waiting.append(pool.submit(next, source, done))
-            yield batch
+    def __getitem__(self, index: int) -> tuple[np.ndarray, ...]:
+        """Inputs float32 [B, 96, 96, 3] RGB 0–255, targets float32 [B, 7], and sample weights float32 [B] if any."""
+        return self.make(self.epoch, index)
+
+    def make(self, epoch: int, index: int) -> tuple[np.ndarray, ...]:
+        """Batch `index` of epoch `epoch`, both from 0; the same arrays each time."""
+        config, rng = self.config, np.random.default_rng([self.config.seed, epoch, index])
+        indices = self._indices(epoch, index)
+        inputs = faces.to_inputs(augment(self.images[indices], config.augmentation, rng))
+        inputs, targets = mixup(inputs, self.targets[indices], config.mixup_alpha, rng)
+        return (inputs, targets) if self.class_weights is None else (inputs, targets, targets @ self.class_weights)
+
+    def _indices(self, epoch: int, index: int) -> np.ndarray:
+        """The epoch's order, kept for its other batches; several times through small sets."""
+        size, (known, order) = self.config.batch_size, self._order
+        if known != epoch:
+            rng = np.random.default_rng([self.config.seed, epoch])
+            rounds = -(-len(self) * size // len(self.images))
+            order = np.concatenate([rng.permutation(len(self.images)) for _ in range(rounds)])
+            self._order = epoch, order
+        return order[index * size : (index + 1) * size]

@@ -1,220 +1,329 @@
-"""A run: configuration → resumable fit → recorded result.
+"""A run: configuration → Keras' own `fit`, resumable → calibrated, predicted, stored.
 
-Two stages (Keras' transfer-learning guide): first the new head alone on the frozen backbone, then every layer at a
-low rate. BatchNorm follows the new data in the second stage: FER2013's small gray faces are far from ImageNet, and the
-weights that are evaluated are an exponential moving average (EMA) whose BatchNorm statistics are averaged too.
-
-    python -m fer_utils.training.fit mobilenet_v3_large_votes      # a recipe by name, resumes where it was killed
-    python -m fer_utils.training.fit xception_first && python -m fer_utils.training.fit xception      # in two parts
+Nothing in an epoch depends on what happened before it except the weights and the optimizer: order, augmentation and
+dropout are made from (seed, epoch). So a killed run goes on from its last epoch and ends with the same weights.
 """
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
-import functools
+import itertools
 import json
+import platform
+import subprocess
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+import keras
 import numpy as np
 import pandas as pd
 
-from fer_utils import paths
-from fer_utils.evaluation import Calibration, metrics
-from fer_utils.evaluation.runs import Run, write_run
-from fer_utils.faces import preprocess
-from fer_utils.models import _build as models
-from fer_utils.models.float16 import write_weights
-from fer_utils.training import crossfit
-from fer_utils.training.checkpoint import Checkpoint
-from fer_utils.training.config import RECIPES, Config
-from fer_utils.training.dataset import shown, training_set
-from fer_utils.training.trainer import Trainer, adapt_statistics
+from fer_utils import data, evaluation, faces, models, paths
+from fer_utils.models import cpu_layers
+from fer_utils.training.config import TrainConfig
+from fer_utils.training.dataset import Batches, training_set
+from fer_utils.training.losses import make_loss
 
 if TYPE_CHECKING:
-    import keras
     import tensorflow as tf
 
-    from fer_utils.data import Fer2013
+__all__ = ["predict", "train"]
 
-__all__ = ["RECIPES", "SHARES", "Config", "predict", "train"]
-
-SHARES = (0.0, 0.25, 0.5)  # of the start's weights that `Config.average` tries
-
-
-def predict(model: keras.Model, images: np.ndarray, *, batch: int = 128) -> np.ndarray:
-    """Logits float32 [N, 7] of faces uint8 [N, 48, 48], one forward pass each, in row order."""
-    parts = [np.zeros((0, 7), np.float32)]
-    for start in range(0, len(images), batch):
-        inputs = preprocess.to_inputs(images[start : start + batch])
-        parts.append(np.asarray(model.predict_on_batch(inputs)))
-    return np.concatenate(parts)
+STATE, HISTORY = "state.weights.h5", "history.csv"
+CLIPNORM = 1.0  # of the global gradient; keeps the first steps of a fresh head from shaking the backbone
+STATISTICS_BATCHES = 40  # for BatchNorm at the end
+Logs = dict[str, float] | None
 
 
-def _pixels(fer: Fer2013, *, aligned: bool) -> Fer2013:
-    """Whole frames, or aligned faces with the whole frame where no face was found."""
-    if not aligned:
-        return fer
-    from fer_utils import faces
-
-    return dataclasses.replace(fer, images=faces.align_all(fer.images, faces.load_landmarks(fer))[0])
-
-
-def _start(config: Config, images: np.ndarray) -> keras.Model:
-    """The network that `config` goes on from, as it was when the first epoch began."""
-    network = models.load(config.start)
-    if config.statistics:
-        adapt_statistics(config, network, images)
-    return network
-
-
-def _average(start: keras.Model, end: keras.Model, public: Fer2013) -> dict[float, float]:
-    """Mix the weights of `start` into `end`, in place, in the share whose calibrated PublicTest log loss is lowest.
-
-    Two points of one descent lie in one valley, and points between them are often better than either (WiSE-FT,
-    Wortsman et al. 2022). Returns the log loss of every share that was tried.
-    """
-    first, last = start.get_weights(), end.get_weights()
-    found = {}
-    for share in SHARES:
-        end.set_weights(_mixed(first, last, share))
-        logits = predict(end, public.images)
-        calibrated = metrics.softmax(Calibration.fit(public.labels, logits)(logits))
-        found[share] = -float(np.log(calibrated[np.arange(len(public.labels)), public.labels] + 1e-12).mean())
-    end.set_weights(_mixed(first, last, min(found, key=found.get)))
-    return found
-
-
-def _mixed(first: list[np.ndarray], last: list[np.ndarray], share: float) -> list[np.ndarray]:
-    return [share * a + (1 - share) * b if b.dtype.kind == "f" else b for a, b in zip(first, last, strict=True)]
-
-
-def train(
-    config: Config,
-    fer: Fer2013,
-    *,
-    folder: Path | None = None,
-    strategy: tf.distribute.Strategy | None = None,
-    verbose: bool = True,
-) -> Path:
-    """Run `config` to its end, from its last checkpoint when there is one, and record it.
-
-    Fits on Training rows (without those whose image stands in a test split), keeps the epoch with the best PublicTest
-    accuracy, calibrates it there (see `calibration`), and predicts PublicTest and PrivateTest once with it. A run on
-    one half of the rows judges the other half too (`crossfit`).
+def predict(model: keras.Model, images: np.ndarray, *, batch_size: int = 128) -> np.ndarray:
+    """Logits of gray faces, one forward pass each: float32 [N, 7], in the images' order.
 
     Parameters
     ----------
-    folder : where the run's folder and its checkpoints go; default models/ and `FER_CHECKPOINTS`.
-    strategy : spreads each batch over devices or machines (see `trainer`); every process calls `train` with the same
-        arguments, and the chief alone keeps checkpoints and records the run.
+    model : as `models.build` makes it. images : uint8 [N, 48, 48].
+    batch_size : decides memory, not the result.
+
+    Examples
+    --------
+    >>> predict(models.build("resnet18", weights=None), np.zeros((2, 48, 48), np.uint8)).shape
+    (2, 7)
+    """
+    starts = range(0, len(images), batch_size)
+    parts = [model.predict_on_batch(faces.to_inputs(images[start : start + batch_size])) for start in starts]
+    return np.concatenate([np.zeros((0, 7), np.float32), *map(np.asarray, parts)])
+
+
+class _MultiWorkerModel(keras.Model):
+    """What `fit` over several machines needs in Keras 3.15 (keras issue 20585)."""
+
+    def _maybe_symbolic_build(self, iterator: Any = None, data_batch: Any = None) -> None:
+        """The model is built; Keras would reduce a batch over workers that have not met yet."""
+
+    def compute_metrics(self, *arguments: Any, **named: Any) -> dict[str, Any]:
+        """Values of shape [1], which the workers can gather; scalars they cannot."""
+        found = super().compute_metrics(*arguments, **named)
+        return {name: keras.ops.reshape(value, [1]) for name, value in found.items()}
+
+
+class _Progress(keras.callbacks.Callback):
+    """Adds speed and learning rate to the logs; says a line every half minute and every epoch."""
+
+    def __init__(self, config: TrainConfig, steps: int, say: Callable[[str], None]) -> None:
+        super().__init__()
+        self.config, self.steps, self.say = config, steps, say
+        self.seconds: list[float] = []  # of each epoch, PublicTest included
+
+    def on_epoch_begin(self, epoch: int, logs: Logs = None) -> None:
+        self.epoch, self.started = epoch, time.perf_counter()
+        self.told = self.last = self.started
+
+    def _speed(self, steps: int) -> float:
+        return steps * self.config.batch_size / max(1e-9, self.last - self.started)
+
+    def on_train_batch_end(self, batch: int, logs: Logs = None) -> None:
+        self.last = time.perf_counter()
+        if self.last - self.told > 30:
+            self.told = self.last
+            self.say(f"  epoch {self.epoch + 1} step {batch + 1}/{self.steps}: loss {logs['loss']:.3f}, accuracy "
+                     f"{logs['accuracy']:.3f}, {self._speed(batch + 1):.0f} images/s")
+
+    def on_epoch_end(self, epoch: int, logs: Logs = None) -> None:
+        self.seconds.append(time.perf_counter() - self.started)
+        logs |= {"images_per_second": self._speed(self.steps), "seconds": self.seconds[-1],
+                 "learning_rate": float(np.asarray(self.model.optimizer.learning_rate))}
+        left = np.mean(self.seconds) * (self.config.epochs - epoch - 1) / 60
+        public = f"PublicTest accuracy {logs['val_accuracy']:.4f}, " if "val_accuracy" in logs else ""
+        self.say(f"epoch {epoch + 1}/{self.config.epochs}: loss {logs['loss']:.3f}, accuracy {logs['accuracy']:.3f}, "
+                 f"{public}{logs['images_per_second']:.0f} images/s, {left:.0f} min left")
+
+
+class _Seeds(keras.callbacks.Callback):
+    """Tells data and dropout layers which epoch it is."""
+
+    def __init__(self, batches: Batches) -> None:
+        super().__init__()
+        self.batches = batches
+
+    def on_epoch_begin(self, epoch: int, logs: Logs = None) -> None:
+        self.batches.epoch = epoch
+        layers = [layer for layer in self.model._flatten_layers() if hasattr(layer, "seed_generator")]
+        for number, layer in enumerate(layers):
+            layer.seed_generator.state.assign(np.array([self.batches.config.seed + number, epoch], np.uint32))
+
+
+class _Checkpoint(keras.callbacks.Callback):
+    """Stores weights and optimizer in one file, moved into place; the optimizer's `iterations` tell the epoch.
+
+    Keras' BackupAndRestore writes weights and epoch one after the other; a kill between the two repeats an epoch.
+    """
+
+    def __init__(self, path: Path, *, chief: bool) -> None:
+        super().__init__()
+        self.path, self.chief = path, chief
+
+    def on_epoch_end(self, epoch: int, logs: Logs = None) -> None:
+        if not np.isfinite(logs["loss"]):
+            return
+        # Every worker saves (variables may need all of them to be read); only the chief's file stays.
+        target = self.path if self.chief else self.path.with_name(f"worker-{id(self)}.weights.h5")
+        with paths.atomic(target) as temporary:
+            self.model.save_weights(temporary, overwrite=True)
+        if not self.chief:
+            target.unlink()
+
+
+def _same_config(config: TrainConfig, folder: Path) -> None:
+    """Store the configuration, or make sure that it is the one that the stored state belongs to."""
+    path, new = folder / "config.json", json.loads(json.dumps(dataclasses.asdict(config)))
+    old = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else new
+    if names := ", ".join(name for name in sorted({*old, *new}) if old.get(name) != new.get(name)):
+        raise ValueError(f"config: {folder} holds a run with another {names}; delete the folder or choose another run")
+    with paths.atomic(path) as temporary:
+        temporary.write_text(json.dumps(new, indent=2), encoding="utf-8")
+
+
+def _resume(model: keras.Model, folder: Path, steps: int) -> int:
+    """Load the last stored state, cut the history to it, and return the number of finished epochs."""
+    model.optimizer.build(model.trainable_variables)
+    if (folder / STATE).is_file():
+        model.load_weights(folder / STATE)
+    done = int(np.asarray(model.optimizer.iterations)) // steps
+    if (folder / HISTORY).is_file():
+        lines = (folder / HISTORY).read_text(encoding="utf-8").splitlines(keepends=True)[: done + 1]
+        with paths.atomic(folder / HISTORY) as temporary:
+            temporary.write_text("".join(lines) if done else "", encoding="utf-8")
+    return done
+
+
+def _build(config: TrainConfig, steps: int, loss: keras.losses.Loss, *, workers: bool) -> tuple[keras.Model, str]:
+    """The compiled model and the precision of its products."""
+    on_device = not keras.distribution.list_devices()[0].lower().startswith("cpu")
+    precision = config.precision
+    if precision == "auto":
+        precision = "bfloat16" if on_device else cpu_layers.native_precision()
+    fast = not (on_device or workers) and keras.backend.backend() == "tensorflow"
+    policy = keras.config.dtype_policy()
+    if on_device and precision == "bfloat16":
+        keras.config.set_dtype_policy("mixed_bfloat16")
+    try:
+        model = models.build(config.backbone, weights=config.init, image_size=config.image_size, seed=config.seed,
+                             dropout=config.dropout, precision=precision if fast else None)
+    finally:
+        keras.config.set_dtype_policy(policy)
+    if workers:
+        origin, model = model.initial_weights, _MultiWorkerModel(model.inputs, model.outputs, name=model.name)
+        model.initial_weights = origin
+        for layer in model._flatten_layers():
+            if isinstance(layer, keras.layers.BatchNormalization):
+                layer.synchronized = True
+    total, warmup = steps * config.epochs, int(steps * config.warmup_epochs)
+    peak = {"warmup_target": config.learning_rate, "warmup_steps": warmup} if warmup else {}
+    start = config.learning_rate / max(1, warmup)
+    schedule = keras.optimizers.schedules.CosineDecay(start, max(1, total - warmup), **peak)
+    momentum = max(0.0, min(config.ema_momentum, 1 - 10 / total))  # Keras' moving average has no warm-up
+    optimizer = keras.optimizers.AdamW(schedule, weight_decay=config.weight_decay, global_clipnorm=CLIPNORM,
+                                       use_ema=True, ema_momentum=momentum)
+    optimizer.exclude_from_weight_decay(var_names=["bias", "gamma", "beta"])
+    # XLA is several times slower than oneDNN on a CPU.
+    model.compile(optimizer, loss, metrics=["accuracy"], jit_compile=on_device)
+    return model, precision if fast or on_device else "float32"
+
+
+def train(
+    config: TrainConfig,
+    fer: data.Fer2013,
+    *,
+    folder: Path | None = None,
+    strategy: tf.distribute.Strategy | None = None,
+    public_only: bool = False,
+    verbose: bool = True,
+) -> evaluation.Run | dict[str, Any]:
+    """Run `config` to its end, from its last epoch when it was stopped, and store the result.
+
+    Fits on Training, without duplicates of test images; ends with the moving average of the weights after the last
+    epoch; re-estimates BatchNorm's statistics for it; calibrates on PublicTest; predicts PublicTest and PrivateTest.
+
+    Parameters
+    ----------
+    config : the run.
+    fer : FER2013, unaligned; aligned here where the run wants that.
+    folder : where the run's state is kept until it is published; default `FER_CHECKPOINTS`/<run>.
+    strategy : a `tf.distribute` strategy that spreads each batch over devices or machines. Every process calls `train`
+        with the same arguments, and `folder` must be one that all of them see; the chief alone writes.
+    public_only : to choose settings: neither predict PrivateTest nor store a run.
     verbose : print the progress.
 
     Returns
     -------
-    `models/<run>/` with config.json, history.csv, predictions.npz, metrics.json and model.weights.h5 (float16).
+    The stored run, `models/runs/<run>/`; with `public_only`, or on a worker that is not the chief, PublicTest's metrics
+    before calibration.
+
+    Raises
+    ------
+    ValueError when `folder` holds another configuration or the batch cannot be divided among the devices;
+    FloatingPointError when the loss is not finite.
+
+    Examples
+    --------
+    >>> run = train(TrainConfig("resnet18", epochs=1, steps_per_epoch=4), data.load("sample"))
     """
-    others = training_set(config, _pixels(fer, aligned=not config.aligned))[0] if config.other else None
-    fer = _pixels(fer, aligned=config.aligned)
+    replicas = strategy.num_replicas_in_sync if strategy else 1
+    if config.batch_size % replicas:
+        raise ValueError(f"batch_size: must be a multiple of the {replicas} devices; got {config.batch_size}")
+    workers = getattr(strategy, "cluster_resolver", None)
+    chief = not (workers and workers.task_id)
+    say = (lambda text: print(text, flush=True)) if verbose and chief else lambda text: None
+    folder = folder or paths.checkpoint_dir() / config.run
+    if chief:
+        _same_config(config, folder)
+    if config.aligned:
+        fer = dataclasses.replace(fer, images=faces.align_all(fer.images, faces.load_landmarks(fer))[0])
     images, targets = training_set(config, fer)
-    public, private = fer.split("PublicTest"), fer.split("PrivateTest")
-    trainer = Trainer(config, np.maximum(1, targets.sum(0)), strategy)
-    checkpoints = folder / "checkpoints" if folder else paths.checkpoint_dir()
-    saved = Checkpoint(checkpoints / config.run, dataclasses.asdict(config))
-    history, best = saved.load(trainer) if trainer.chief else ([], None)
-    done = trainer.follow_chief(len(history))
-    say = functools.partial(print, flush=True) if verbose and trainer.chief else lambda text: None
-    if not done and config.statistics:
-        say(trainer.take_statistics(images))
-    if not done and config.head_steps:
-        say(trainer.train_head(images, targets))
-    for epoch in range(done, config.epochs):
-        faces = images if others is None else shown(config, images, others, epoch)
-        row = {"epoch": epoch + 1, **trainer.train_epoch(faces, targets, epoch, say)}
-        if not trainer.chief:
-            continue
-        scores = metrics.summary(public.labels, metrics.softmax(predict(trainer.twin, public.images)))
-        row |= {"public_accuracy": scores["accuracy"], "public_macro_f1": scores["macro_f1"]}
-        history.append(row)
-        if best is None or row["public_accuracy"] > history[best]["public_accuracy"]:
-            best = epoch
-            saved.keep_best(trainer.twin)
-        saved.save(trainer, history, best)
-        say(
-            f"epoch {epoch + 1}/{config.epochs}: training loss {row['train_loss']:.3f}, PublicTest "
-            f"accuracy {row['public_accuracy']:.4f}, macro-F1 {row['public_macro_f1']:.4f}, "
-            f"{row['images_per_second']:.0f} images/s, {row['seconds'] / 60:.1f} min"
-        )
-    if not trainer.chief:
-        return (folder or paths.models_dir()) / config.run
-    saved.load_best(trainer.twin)
-    shares = _average(_start(config, images), trainer.twin, public) if config.average else {}
-    logits = {
-        "public": predict(trainer.twin, public.images),
-        "private": predict(trainer.twin, private.images),
+    loss, class_weights = make_loss(config.loss, np.maximum(1, targets.sum(0)))
+    batches = Batches(images, targets, config, class_weights=class_weights)
+    public, steps = fer.split("PublicTest"), len(batches)
+    with strategy.scope() if strategy else contextlib.nullcontext():
+        model, precision = _build(config, steps, loss, workers=bool(workers))
+        done = _resume(model, folder, steps)
+    say(f"{config.run}: {len(images):,} training images, {steps} steps × {config.epochs} epochs in {precision}, initial "
+        f"weights {model.initial_weights['name']}" + (f", goes on after epoch {done}" if done else ""))
+    callbacks = [
+        _Seeds(batches), keras.callbacks.SwapEMAWeights(), keras.callbacks.TerminateOnNaN(),
+        _Progress(config, steps, say), *([keras.callbacks.CSVLogger(folder / HISTORY, append=True)] if chief else []),
+        _Checkpoint(folder / STATE, chief=chief),
+    ]
+    options = {"epochs": config.epochs, "initial_epoch": done, "shuffle": False, "verbose": 0, "callbacks": callbacks}
+    if strategy:
+        fitted = model.fit(_shared_batches(batches, done), steps_per_epoch=steps, **options)
+    else:
+        validation = faces.to_inputs(public.images), np.eye(7, dtype=np.float32)[public.labels]
+        fitted = model.fit(batches, validation_data=validation, validation_batch_size=128, **options)
+    if not np.isfinite(fitted.history.get("loss", [0])).all():
+        raise FloatingPointError(f"learning_rate: the loss must stay finite; try less than {config.learning_rate}")
+    final = models.build(config.backbone, weights=None, image_size=config.image_size, dropout=config.dropout)
+    final.set_weights(model.get_weights())
+    batches.epoch = config.epochs
+    models.reestimate_batchnorm(final, (batches[index][0] for index in range(min(steps, STATISTICS_BATCHES))))
+    logits = predict(final, public.images)
+    scores = evaluation.summary(public.labels, evaluation.softmax(logits))
+    say(f"PublicTest, uncalibrated, single crop: accuracy {scores['accuracy']:.4f}, macro-F1 {scores['macro_f1']:.4f} "
+        f"(n {len(public):,})")
+    if public_only or not chief:
+        return scores
+    history = pd.read_csv(folder / HISTORY).rename(columns=lambda name: name.replace("val_", "public_"))
+    outcome = {
+        "data": "synthetic sample" if fer.is_sample else "FER2013", "is_sample": fer.is_sample,
+        "training_images": len(images), "initial_weights": model.initial_weights, "precision": precision,
+        "public_uncalibrated": {name: scores[name] for name in ("accuracy", "macro_f1")},
+        "parameters": final.count_params(), "m_macs": models.macs(final),
+        "minutes": round(float(history["seconds"].sum()) / 60, 1), **_environment(),
     }
-    labels = {"public": public.labels, "private": private.labels}
-    if config.half is not None:
-        unseen = crossfit.other_half(fer, config.half)
-        logits["unseen"], labels["unseen"] = predict(trainer.twin, unseen.images), unseen.labels
-    chosen = Calibration.fit(public.labels, logits["public"])
-    chosen.fold_into_head(trainer.twin)
-    facts = {
-        "data": "drawn sample" if fer.is_sample else "FER2013",
-        "is_sample": fer.is_sample,
-        "initial_weights": trainer.origin,
-        "precision": trainer.precision,
-        "training_images": len(images),
-        "best_epoch": best + 1,
-        "start_shares": {str(share): loss for share, loss in shares.items()},
-        "parameters": int(trainer.twin.count_params()),
-        "mflops": models.macs(trainer.twin),
-        "minutes": sum(row["seconds"] for row in history) / 60,
-    }
-    run = write_run(
-        config.run, config=dataclasses.asdict(config), history=pd.DataFrame(history), logits=logits, labels=labels,
-        outcome=facts, calibration=chosen, folder=folder,
-    )
-    write_weights(trainer.twin, run.folder / "model.weights.h5")
-    return run.folder
+    calibration = evaluation.Calibration.fit(public.labels, logits)
+    return _store(config, fer, final, history.assign(epoch=history["epoch"] + 1), calibration, outcome)
 
 
-STRATEGIES = {"mirrored": "MirroredStrategy", "multi_worker": "MultiWorkerMirroredStrategy"}
-
-
-def _strategy(name: str | None) -> tf.distribute.Strategy | None:
-    """It must exist before TensorFlow does anything else."""
-    if name is None:
-        return None
+def _shared_batches(batches: Batches, first_epoch: int) -> tf.data.Dataset:
+    """The batches of all epochs to come, without end and of one shape: what `tf.distribute` can divide for certain."""
     import tensorflow as tf
 
-    return getattr(tf.distribute, STRATEGIES[name])()
+    def endless() -> Iterator[tuple[np.ndarray, ...]]:
+        for epoch in itertools.count(first_epoch):
+            for index in range(len(batches)):
+                yield batches.make(epoch, index)
+
+    signature = tuple(tf.TensorSpec(array.shape, array.dtype) for array in batches.make(first_epoch, 0))
+    dataset = tf.data.Dataset.from_generator(endless, output_signature=signature)
+    return dataset.apply(tf.data.experimental.assert_cardinality(tf.data.INFINITE_CARDINALITY)).prefetch(2)
 
 
-def main(arguments: list[str] | None = None) -> None:
-    """Command line: train a recipe, export nothing."""
-    import argparse
-
-    from fer_utils import data
-
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("recipe", choices=sorted(RECIPES))
-    parser.add_argument("--set", nargs="*", default=[], metavar="KEY=JSON", help="change the recipe, e.g. batch=32")
-    parser.add_argument("--distribute", choices=sorted(STRATEGIES), help="over all GPUs, or the machines in TF_CONFIG")
-    options = parser.parse_args(arguments)
-    strategy = _strategy(options.distribute)
-    changes = {key: json.loads(value) for key, value in (item.split("=", 1) for item in options.set)}
-    fer = data.load()
-    print(data.describe(fer), flush=True)
-    folder = train(dataclasses.replace(RECIPES[options.recipe], **changes), fer, strategy=strategy)
-    if not (folder / "metrics.json").is_file():
-        print("the chief has recorded the run")
-        return
-    private = Run(folder.name).metrics["private"]
-    print(
-        f"{folder}: PrivateTest {private['accuracy']:.4f}, macro-F1 {private['macro_f1']:.4f} (n {private['n']})"
+def _store(config: TrainConfig, fer: data.Fer2013, final: keras.Model, history: pd.DataFrame,
+           calibration: evaluation.Calibration, outcome: dict[str, Any]) -> evaluation.Run:
+    """Write the calibrated weights as they will ship, in float16, and predict with exactly these."""
+    calibration.fold_into_head(final)
+    path = paths.models_dir() / "runs" / config.run / "model.weights.h5"
+    models.write_weights(final, path)
+    models.read_weights(final, path)
+    splits = {"public": fer.split("PublicTest"), "private": fer.split("PrivateTest")}
+    return evaluation.write_run(
+        config.run, config=dataclasses.asdict(config), history=history, calibration=calibration, outcome=outcome,
+        logits={name: calibration.inverse(predict(final, split.images)) for name, split in splits.items()},
+        labels={name: split.labels for name, split in splits.items()},
     )
 
 
-if __name__ == "__main__":
-    main()
+def _environment() -> dict[str, Any]:
+    """Commit, versions and device, so that a run can be made again."""
+    try:
+        git = ["git", "-C", str(paths.ROOT), "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"]
+        commit = subprocess.run(git, capture_output=True, text=True, check=True).stdout.strip()
+    except (OSError, subprocess.CalledProcessError):  # not a checkout
+        commit = None
+    info = Path("/proc/cpuinfo")
+    lines = info.read_text(encoding="utf-8").splitlines() if info.is_file() else []
+    cpu = [line.split(":")[1].strip() for line in lines if line.startswith("model name")] or [platform.processor()]
+    versions = {"python": platform.python_version(), "keras": keras.__version__, "numpy": np.__version__}
+    return {"commit": commit, "versions": versions, "backend": keras.backend.backend(), "cpu": cpu[0],
+            "devices": keras.distribution.list_devices()}

@@ -1,120 +1,92 @@
-"""Losses against imbalance and label noise, on logits and soft labels.
-
-Every loss takes `targets` float32 [N, 7] (rows sum to 1: one-hot, smoothed, mixed or blended with FER+ votes) and
-`logits` float32 [N, 7] and returns one loss a row, float32 [N].
-"""
+"""Losses against class imbalance: Keras' own where they exist, class weights, logit adjustment."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import TYPE_CHECKING
-
+import keras
 import numpy as np
 
-if TYPE_CHECKING:
-    import tensorflow as tf
+from fer_utils.training.config import LOSSES
 
-    Loss = Callable[[tf.Tensor, tf.Tensor], tf.Tensor]
-
-__all__ = [
-    "LOSSES",
-    "class_balanced_weights",
-    "class_weights",
-    "distillation",
-    "make",
-]
-
-LOSSES = ("cross_entropy", "class_weights", "focal", "class_balanced", "logit_adjustment")
+__all__ = ["LogitAdjustment", "class_balanced_weights", "class_weights", "make_loss"]
 
 
 def _counts(class_counts: np.ndarray) -> np.ndarray:
     counts = np.asarray(class_counts, np.float64)
     if counts.ndim != 1 or not len(counts) or (counts <= 0).any():
-        raise ValueError(f"class_counts: every class needs at least one row; got {np.asarray(class_counts).tolist()}")
+        raise ValueError(f"class_counts: every class needs at least one image; got {np.asarray(class_counts).tolist()}")
     return counts
 
 
 def class_weights(class_counts: np.ndarray) -> np.ndarray:
-    """n / (classes × count) for each class, scikit-learn's "balanced" weights: float32 [classes], mean over rows 1."""
+    """Inverse-frequency weights, scikit-learn's "balanced": float32 [classes], their mean over images is 1.
+
+    Parameters
+    ----------
+    class_counts : float [classes], training images of each class; ValueError unless all are above 0.
+
+    Examples
+    --------
+    >>> class_weights([3, 1]).round(2).tolist()
+    [0.67, 2.0]
+    """
     counts = _counts(class_counts)
     return (counts.sum() / (len(counts) * counts)).astype(np.float32)
 
 
 def class_balanced_weights(class_counts: np.ndarray, *, beta: float = 0.999) -> np.ndarray:
-    """(1 − β) / (1 − βⁿ), scaled to a mean of 1 over classes (Cui et al. 2019): float32 [classes]."""
+    """Weights by the effective number of images, (1 − β) / (1 − βⁿ): float32 [classes], mean 1 (Cui et al. 2019).
+
+    Parameters
+    ----------
+    class_counts : float [classes], training images of each class; ValueError unless all are above 0.
+    beta : 0 (no weighting) to just below 1 (inverse frequency), else ValueError.
+
+    Examples
+    --------
+    >>> class_balanced_weights([30, 10], beta=0.9).round(2).tolist()
+    [0.81, 1.19]
+    """
     if not 0 <= beta < 1:
         raise ValueError(f"beta: must lie in [0, 1); got {beta}")
     weights = (1 - beta) / (1 - beta ** _counts(class_counts))
     return (weights * len(weights) / weights.sum()).astype(np.float32)
 
 
-def _weighted(weights: np.ndarray) -> Loss:
-    def loss(targets: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:
-        import tensorflow as tf
-
-        row = tf.linalg.matvec(targets, tf.constant(weights))
-        return row * tf.nn.softmax_cross_entropy_with_logits(targets, logits)
-
-    return loss
-
-
-def _focal(gamma: float) -> Loss:
-    def loss(targets: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:
-        import tensorflow as tf
-
-        log_p = tf.nn.log_softmax(logits)
-        return -tf.reduce_sum(targets * (1 - tf.exp(log_p)) ** gamma * log_p, axis=-1)
-
-    return loss
-
-
-def _adjusted(prior: np.ndarray, tau: float) -> Loss:
-    shift = (tau * np.log(prior)).astype(np.float32)
-
-    def loss(targets: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:
-        import tensorflow as tf
-
-        return tf.nn.softmax_cross_entropy_with_logits(targets, logits + shift)
-
-    return loss
-
-
-def make(name: str, class_counts: np.ndarray, *, gamma: float = 2.0, beta: float = 0.999, tau: float = 1.0) -> Loss:
-    """The loss called `name`.
+class LogitAdjustment(keras.losses.Loss):
+    """Cross-entropy of logits + τ log(prior): the plain logits are then those of balanced classes (Menon et al. 2021).
 
     Parameters
     ----------
-    name : one of `LOSSES`: cross_entropy; class_weights (inverse frequency); focal (Lin et al. 2017, `gamma`);
-        class_balanced (Cui et al. 2019, `beta`); logit_adjustment (Menon et al. 2021, `tau`; the shift is added in
-        training only, so the plain logits of the trained network are the adjusted ones).
-    class_counts : int [classes], training rows of each class.
+    class_counts : float [classes], training images of each class; ValueError unless all are above 0.
+    tau : strength; 1 makes up for the whole prior.
 
-    Raises
-    ------
-    ValueError for an unknown name or a class without rows.
+    Examples
+    --------
+    >>> loss = LogitAdjustment([3.0, 1.0])
+    >>> round(float(loss(np.float32([[0, 1]]), np.float32([[0, 0]]))), 3)  # log 4: the rare class must earn more
+    1.386
     """
-    counts = _counts(class_counts)
-    if name == "cross_entropy":
-        return _weighted(np.ones(len(counts), np.float32))
-    if name == "class_weights":
-        return _weighted(class_weights(counts))
-    if name == "class_balanced":
-        return _weighted(class_balanced_weights(counts, beta=beta))
+
+    def __init__(self, class_counts: np.ndarray, tau: float = 1.0) -> None:
+        super().__init__(name="logit_adjustment")
+        counts = _counts(class_counts)
+        self.shift = (tau * np.log(counts / counts.sum())).astype(np.float32)
+
+    def call(self, targets: keras.KerasTensor, logits: keras.KerasTensor) -> keras.KerasTensor:
+        """One loss an image, float32 [N]."""
+        return keras.losses.categorical_crossentropy(targets, logits + self.shift, from_logits=True)
+
+
+def make_loss(name: str, class_counts: np.ndarray) -> tuple[keras.losses.Loss, np.ndarray | None]:
+    """The Keras loss for `TrainConfig.loss`, and class weights float32 [classes] where it is made by weighting images.
+
+    "focal" is Lin et al. 2017 with γ = 2.
+    """
+    if name not in LOSSES:
+        raise ValueError(f"name: must be one of {', '.join(LOSSES)}; got {name!r}")
     if name == "focal":
-        return _focal(gamma)
+        return keras.losses.CategoricalFocalCrossentropy(alpha=1.0, gamma=2.0, from_logits=True), None
     if name == "logit_adjustment":
-        return _adjusted(counts / counts.sum(), tau)
-    raise ValueError(f"name: must be one of {', '.join(LOSSES)}; got {name!r}")
-
-
-def distillation(
-    targets: tf.Tensor, logits: tf.Tensor, teacher_logits: tf.Tensor, *, weight: float = 0.7, temperature: float = 2.0
-) -> tf.Tensor:
-    """(1 − weight) · CE(labels) + weight · T² · KL(teacher ‖ student), float32 [N] (Hinton et al. 2015)."""
-    import tensorflow as tf
-
-    hard = tf.nn.softmax_cross_entropy_with_logits(targets, logits)
-    teacher = tf.nn.softmax(teacher_logits / temperature)
-    student = tf.nn.log_softmax(logits / temperature)
-    divergence = tf.reduce_sum(teacher * (tf.nn.log_softmax(teacher_logits / temperature) - student), axis=-1)
-    return (1 - weight) * hard + weight * temperature**2 * divergence
+        return LogitAdjustment(class_counts), None
+    weighting = {"class_weights": class_weights, "class_balanced": class_balanced_weights}.get(name)
+    return keras.losses.CategoricalCrossentropy(from_logits=True), weighting(class_counts) if weighting else None

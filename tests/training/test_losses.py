@@ -1,46 +1,70 @@
+"""Losses and class weights against NumPy's and scikit-learn's word."""
+
 import numpy as np
 import pytest
-from scipy.special import log_softmax
+from scipy.special import log_softmax, softmax
+from sklearn.utils.class_weight import compute_class_weight
 
-from fer_utils.training import losses
+from fer_utils.training import LOSSES, LogitAdjustment, class_balanced_weights, class_weights
+from fer_utils.training.losses import make_loss
 
-COUNTS = np.array([3995, 436, 4097, 7215, 4830, 3171, 4965])
-TARGETS = np.eye(7, dtype=np.float32)[[0, 1, 3]]
-LOGITS = np.random.default_rng(2).normal(size=(3, 7)).astype(np.float32)
-CE = -(TARGETS * log_softmax(LOGITS, axis=1)).sum(1)
-
-
-def value(name, **options):
-    return np.asarray(losses.make(name, COUNTS, **options)(TARGETS, LOGITS))
+COUNTS = np.array([30.0, 5.0, 65.0])
+RNG = np.random.default_rng(7)
+LOGITS = RNG.normal(size=(16, 3)).astype(np.float32)
+TARGETS = softmax(RNG.normal(size=(16, 3)), axis=1).astype(np.float32)
 
 
-def test_each_loss_is_its_formula():
-    right = (TARGETS * np.exp(log_softmax(LOGITS, axis=1))).sum(1)
-    assert value("cross_entropy") == pytest.approx(CE, rel=1e-5)
-    assert value("class_weights") == pytest.approx(CE * losses.class_weights(COUNTS)[[0, 1, 3]], rel=1e-5)
-    assert value("class_balanced") == pytest.approx(CE * losses.class_balanced_weights(COUNTS)[[0, 1, 3]], rel=1e-5)
-    assert value("focal", gamma=2.0) == pytest.approx(CE * (1 - right) ** 2, rel=1e-4)
-    assert value("focal", gamma=0.0) == pytest.approx(CE, rel=1e-5)
-    shifted = log_softmax(LOGITS + np.log(COUNTS / COUNTS.sum()), axis=1)
-    assert value("logit_adjustment") == pytest.approx(-(TARGETS * shifted).sum(1), rel=1e-4)
+def test_class_weights_are_scikit_learns():
+    labels = np.repeat(np.arange(3), COUNTS.astype(int))
+    expected = compute_class_weight("balanced", classes=np.arange(3), y=labels)
+    np.testing.assert_allclose(class_weights(COUNTS), expected, rtol=1e-6)
 
 
-def test_class_weights_average_one_over_rows():
-    assert (losses.class_weights(COUNTS) * COUNTS).sum() / COUNTS.sum() == pytest.approx(1, rel=1e-5)
-    assert losses.class_balanced_weights(COUNTS).mean() == pytest.approx(1, rel=1e-5)
-    assert losses.class_weights(COUNTS).argmax() == 1
+def test_class_balanced_weights_go_from_none_to_inverse_frequency():
+    np.testing.assert_allclose(class_balanced_weights(COUNTS, beta=0), 1)
+    inverse = class_weights(COUNTS) / class_weights(COUNTS).mean()
+    np.testing.assert_allclose(class_balanced_weights(COUNTS, beta=1 - 1e-9), inverse, rtol=1e-3)
 
 
-def test_distillation():
-    hard_only = np.asarray(losses.distillation(TARGETS, LOGITS, LOGITS * 0, weight=0.0))
-    assert hard_only == pytest.approx(CE, rel=1e-5)
-    assert np.asarray(losses.distillation(TARGETS, LOGITS, LOGITS, weight=1.0)) == pytest.approx(0, abs=1e-5)
+@pytest.mark.parametrize("beta", [-0.1, 1.0])
+def test_beta_out_of_range(beta):
+    with pytest.raises(ValueError, match="beta"):
+        class_balanced_weights(COUNTS, beta=beta)
 
 
-@pytest.mark.parametrize("call, words", [
-    (lambda: losses.make("hinge", COUNTS), "name"), (lambda: losses.make("focal", [0, 1]), "class_counts"),
-    (lambda: losses.class_balanced_weights(COUNTS, beta=1.0), "beta"),
-])
-def test_bad_input(call, words):
-    with pytest.raises(ValueError, match=words):
-        call()
+@pytest.mark.parametrize("counts", [[1, 0], [], [[1, 2]]])
+def test_a_class_without_images(counts):
+    with pytest.raises(ValueError, match="class_counts"):
+        class_weights(counts)
+
+
+def test_cross_entropy():
+    expected = -(TARGETS * log_softmax(LOGITS, axis=1)).sum(1).mean()
+    assert float(make_loss("cross_entropy", COUNTS)[0](TARGETS, LOGITS)) == pytest.approx(expected, rel=1e-5)
+
+
+def test_logit_adjustment_adds_the_log_prior():
+    expected = -(TARGETS * log_softmax(LOGITS + np.log(COUNTS / 100), axis=1)).sum(1).mean()
+    assert float(LogitAdjustment(COUNTS)(TARGETS, LOGITS)) == pytest.approx(expected, rel=1e-5)
+    assert float(LogitAdjustment(COUNTS, tau=0.0)(TARGETS, LOGITS)) == pytest.approx(
+        float(make_loss("cross_entropy", COUNTS)[0](TARGETS, LOGITS)), rel=1e-5)
+
+
+def test_focal_loss():
+    p = softmax(LOGITS, axis=1)
+    expected = -(TARGETS * (1 - p) ** 2 * np.log(p)).sum(1).mean()
+    assert float(make_loss("focal", COUNTS)[0](TARGETS, LOGITS)) == pytest.approx(expected, rel=1e-4)
+
+
+def test_weights_reach_the_loss_as_sample_weights():
+    loss, class_weight = make_loss("class_weights", COUNTS)
+    weights = TARGETS @ class_weight
+    each = -(TARGETS * log_softmax(LOGITS, axis=1)).sum(1)
+    assert float(loss(TARGETS, LOGITS, sample_weight=weights)) == pytest.approx((weights * each).mean(), rel=1e-5)
+    weighted = [name for name in LOSSES if make_loss(name, COUNTS)[1] is not None]
+    assert weighted == ["class_weights", "class_balanced"]
+
+
+def test_an_unknown_loss():
+    with pytest.raises(ValueError, match="name"):
+        make_loss("hinge", COUNTS)

@@ -1,0 +1,97 @@
+"""From a stored run to what models/ ships: exported, checked, measured, listed; and its int8 copy."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from fer_utils import data, evaluation, faces, models, paths
+
+__all__ = ["publish", "publish_int8"]
+
+CHECKED = 256  # faces on which Keras and ONNX are compared
+CALIBRATION_IMAGES = 512  # training images that int8's ranges are read off
+INT8_LOSS = 0.005  # of PublicTest accuracy; an int8 copy that loses more is not shipped
+
+
+def _scores(name: str | Path, split: data.Fer2013) -> dict[str, Any]:
+    """Accuracy and macro-F1 of a file of models/ on a split, prepared as that model wants it."""
+    with models.Classifier(name) as classifier:
+        scores = evaluation.summary(split.labels, classifier.predict_faces(classifier.images_of(split)))
+    return {key: scores[key] for key in ("n", "accuracy", "macro_f1")}
+
+
+def publish(run: str, fer: data.Fer2013) -> dict[str, Any]:
+    """Export a stored run to `models/<run>.onnx`, check, measure and list it; then its training state is not needed.
+
+    Parameters
+    ----------
+    run : name of a run in models/runs/ with weights.
+    fer : the data that the run was trained on, unaligned. 256 PrivateTest faces check Keras against ONNX, all of them
+        measure the file.
+
+    Returns
+    -------
+    dict
+        The file's entry in the manifest, and "path" and "manifest".
+
+    Raises
+    ------
+    FileNotFoundError
+        For a run without weights.
+    ModelError
+        When a probability differs by more than 1e-4 between Keras and ONNX; the former file stays.
+
+    Examples
+    --------
+    >>> publish("mobilenet_v3_large", data.load())["parity"] < 1e-4
+    True
+    """
+    stored, private = evaluation.Run(run), fer.split("PrivateTest")
+    images = faces.align_all(private.images, faces.load_landmarks(private))[0] if stored.aligned else private.images
+    models.export_run(run, faces.to_inputs(images[:CHECKED]))
+    file = f"{run}.onnx"
+    manifest = models.update_manifest(facts={file: {"private_test": _scores(run, private)}})
+    shutil.rmtree(paths.checkpoint_dir() / run, ignore_errors=True)
+    return {**models.manifest()["files"][file], "path": paths.models_dir() / file, "manifest": manifest}
+
+
+def publish_int8(run: str, fer: data.Fer2013) -> dict[str, Any]:
+    """Write and list `models/<run>_int8.onnx` unless it loses more than half a point of PublicTest accuracy.
+
+    Parameters
+    ----------
+    run : name of an exported run. fer : FER2013, unaligned.
+
+    Returns
+    -------
+    dict
+        As `publish`, and "public_loss": the accuracy that int8 costs on PublicTest, 0–1.
+
+    Raises
+    ------
+    ModelError
+        When it loses more; nothing is written then.
+
+    Examples
+    --------
+    >>> publish_int8("resnet18", data.load())["public_loss"] <= 0.005
+    True
+    """
+    source, file = paths.models_dir() / f"{run}.onnx", f"{run}_int8.onnx"
+    indices = data.training_indices(fer)
+    chosen = np.random.default_rng(2013).permutation(indices)[:CALIBRATION_IMAGES]
+    with models.Classifier(run) as classifier:
+        inputs = faces.to_inputs(classifier.images_of(fer.take(chosen)))
+    with paths.atomic(paths.models_dir() / file) as temporary:
+        models.quantize(source, temporary, inputs)
+        public = fer.split("PublicTest")
+        loss = _scores(run, public)["accuracy"] - _scores(temporary, public)["accuracy"]
+        if loss > INT8_LOSS:
+            raise models.ModelError(f"run: int8 may cost {INT8_LOSS:.1%} of PublicTest accuracy, not {loss:.1%}")
+        private_test = _scores(temporary, fer.split("PrivateTest"))
+    manifest = models.update_manifest(facts={file: {"run": run, "public_loss": loss, "private_test": private_test}})
+    return {**models.manifest()["files"][file], "path": paths.models_dir() / file, "manifest": manifest}
