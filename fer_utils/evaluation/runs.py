@@ -128,7 +128,9 @@ class Run:
             raise FileNotFoundError(f"name: no finished run {name!r} in {_runs_dir(folder)}; there are: {known}")
         stored = self._json("config.json")
         self.config, self.outcome = stored["config"], stored["outcome"]
-        self.backbone, self.aligned, self.title = self.config["backbone"], self.config["aligned"], models.title(name)
+        self.backbone, self.aligned = self.config["backbone"], self.config["aligned"]
+        own = f"{models.TITLES[self.backbone]}, {name.replace('_', ' ')}"
+        self.title = models.title(name) if name.startswith(self.backbone) else own
 
     def _json(self, name: str) -> dict:
         return json.loads((self.folder / name).read_text(encoding="utf-8"))

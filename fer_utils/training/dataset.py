@@ -99,7 +99,7 @@ def augment(images: np.ndarray, strengths: Mapping[str, float], rng: np.random.G
 def mixup(
     inputs: np.ndarray, targets: np.ndarray, alpha: float, rng: np.random.Generator
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Blend each image with another of the batch, pixels and targets alike (Zhang et al. 2018); alpha 0: as they are."""
+    """Blend each image with another of the batch, pixels and targets alike (Zhang et al. 2018)."""
     if alpha <= 0:
         return inputs, targets
     share = rng.beta(alpha, alpha, len(inputs)).astype(np.float32)

@@ -248,8 +248,8 @@ def train(
     with strategy.scope() if strategy else contextlib.nullcontext():
         model, precision = _build(config, steps, loss, workers=bool(workers))
         done = _resume(model, folder, steps)
-    say(f"{config.run}: {len(images):,} training images, {steps} steps × {config.epochs} epochs in {precision}, initial "
-        f"weights {model.initial_weights['name']}" + (f", goes on after epoch {done}" if done else ""))
+    say(f"{config.run}: {len(images):,} training images, {steps} steps × {config.epochs} epochs in {precision}, "
+        f"initial weights {model.initial_weights['name']}" + (f", goes on after epoch {done}" if done else ""))
     callbacks = [
         _Seeds(batches), keras.callbacks.SwapEMAWeights(), keras.callbacks.TerminateOnNaN(),
         _Progress(config, steps, say), *([keras.callbacks.CSVLogger(folder / HISTORY, append=True)] if chief else []),
@@ -262,7 +262,7 @@ def train(
         validation = faces.to_inputs(public.images), np.eye(7, dtype=np.float32)[public.labels]
         fitted = model.fit(batches, validation_data=validation, validation_batch_size=128, **options)
     if not np.isfinite(fitted.history.get("loss", [0])).all():
-        raise FloatingPointError(f"learning_rate: the loss must stay finite; try less than {config.learning_rate}")
+        raise FloatingPointError(f"learning_rate: the loss must stay finite; lower {config.learning_rate}")
     final = models.build(config.backbone, weights=None, image_size=config.image_size, dropout=config.dropout)
     final.set_weights(model.get_weights())
     batches.epoch = config.epochs
