@@ -70,7 +70,7 @@ lab: $(READY) ## open the notebooks in JupyterLab
 	@$(PY) -m jupyterlab notebooks
 
 train: $(READY) ## from initial weights to a listed ONNX file: make train MODEL=mobilenet_v3_large
-	@$(PY) -m fer_utils.training $(MODEL) $(TRAIN_ARGS)
+	@$(PY) -m fer_utils.training $(MODEL) --publish $(TRAIN_ARGS)
 
 weights: $(READY) ## initial weights for a machine without internet access, into weights/ or FER_WEIGHTS
 	@$(PY) -m tools.initial_weights $(WEIGHTS_ARGS)
