@@ -47,7 +47,8 @@ def test_the_given_rows_cross_entropy_cannot_be_lowered():
 
     best = loss(chosen)
     for _ in range(50):
-        near = Calibration(chosen.temperature * np.exp(RNG.normal() / 20), (chosen.bias + RNG.normal(size=7) / 20).tolist())
+        bias = chosen.bias + RNG.normal(size=7) / 20
+        near = Calibration(chosen.temperature * np.exp(RNG.normal() / 20), bias.tolist())
         assert loss(near) >= best - 1e-6
 
 
