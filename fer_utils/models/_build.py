@@ -25,8 +25,7 @@ if TYPE_CHECKING:
     import numpy as np
 
 __all__ = [
-    "BACKBONES", "TITLES", "WeightsError", "backbone_layers", "build", "find_weights", "load", "macs",
-    "reestimate_batchnorm", "take_rgb_127", "title",
+    "BACKBONES", "TITLES", "WeightsError", "build", "find_weights", "load", "macs", "reestimate_batchnorm", "title",
 ]
 
 TITLES = {
@@ -75,9 +74,8 @@ def title(name: str) -> str:
     'Xception, aligned faces'
     """
     base = base_name(name)
-    rest = name[len(base) :].strip("_").replace("_", " ")
-    words = f"{rest} px" if rest.isdigit() else {"aligned": "aligned faces"}.get(rest, rest)
-    return ", ".join(filter(None, (TITLES[base], words)))
+    rest = name[len(base) + 1 :].replace("_", " ").replace("aligned", "aligned faces")
+    return TITLES[base] + (f", {rest}{' px' * rest.isdigit()}" if rest else "")
 
 
 def check_image_size(image_size: int, backbone: str) -> None:
@@ -111,19 +109,13 @@ def find_weights(backbone: str, source: str | Path | None = None) -> Path | None
 
 @functools.cache
 def _live_normalization() -> type:
-    """Keras' Normalization, but reading its variables at each call: Keras' own copies them and ignores `set_weights`.
-
-    Its class keeps the name, since weight files name layers by it.
-    """
+    """Keras' Normalization, but up to date after `set_weights`. It keeps the name: weight files name layers by it."""
     import keras
 
     class Normalization(keras.layers.Normalization):
         def call(self, inputs):
-            mean, variance = (
-                keras.ops.reshape(keras.ops.cast(value, self.compute_dtype), self._broadcast_shape)
-                for value in (self.adapt_mean, self.adapt_variance)
-            )
-            return (keras.ops.cast(inputs, self.compute_dtype) - mean) / keras.ops.sqrt(variance)
+            self.finalize_state()  # Keras' own layer does it when it is built or loaded only
+            return super().call(inputs)
 
     return Normalization
 
@@ -137,7 +129,7 @@ def _application(name: str, weights: str | None) -> keras.Model:
     return getattr(keras.applications, {"xception": "Xception", "efficientnet_b0": "EfficientNetB0"}[name])(**options)
 
 
-def backbone_layers(name: str) -> keras.Model:
+def _backbone(name: str) -> keras.Model:
     """A backbone's convolutional part, with random weights: RGB [N, H, W, 3] → its last feature maps.
 
     The input is (RGB - 127) / 128, for Xception RGB / 127.5 - 1; EfficientNet-B0 scales RGB in 0–255 itself.
@@ -159,7 +151,7 @@ def backbone_layers(name: str) -> keras.Model:
     return keras.models.clone_model(network, clone_function=replace)
 
 
-def take_rgb_127(network: keras.Model, mean: Sequence[float], deviation: Sequence[float]) -> None:
+def _take_rgb_127(network: keras.Model, mean: Sequence[float], deviation: Sequence[float]) -> None:
     """Let a ResNet that was trained on (RGB / 255 - mean) / deviation take (RGB - 127) / 128 instead, in place.
 
     The first kernel and the mean of the BatchNorm behind it take the difference; only at the image's border, where
@@ -167,23 +159,21 @@ def take_rgb_127(network: keras.Model, mean: Sequence[float], deviation: Sequenc
     """
     import numpy as np
 
-    mean, deviation = np.asarray(mean, np.float32), np.asarray(deviation, np.float32)
-    convolution, norm = network.get_layer("conv1_conv"), network.get_layer("conv1_bn")
-    kernel = np.asarray(convolution.kernel)
-    shift = np.einsum("hwio,i->o", kernel, (127 / 255 - mean) / deviation)
-    norm.moving_mean.assign(np.asarray(norm.moving_mean) - shift)
-    convolution.kernel.assign(kernel * (128 / 255 / deviation)[:, None])
+    kernel, statistic = network.get_layer("conv1_conv").kernel, network.get_layer("conv1_bn").moving_mean
+    shift = (127 / 255 - np.float32(mean)) / np.float32(deviation)
+    statistic.assign(np.asarray(statistic) - np.einsum("hwio,i->o", kernel, shift))
+    kernel.assign(np.asarray(kernel) * (128 / 255 / np.float32(deviation))[:, None])
 
 
 def _imagenet(name: str) -> keras.Model:
-    """The backbone with Keras' ImageNet weights, for the same pixels as `backbone_layers(name)`."""
+    """The backbone with Keras' ImageNet weights, for the same pixels as `_backbone(name)`."""
     import keras
 
     if name == "resnet18":
         import keras_hub
 
         network = keras_hub.models.ResNetBackbone.from_preset("resnet_18_imagenet")
-        take_rgb_127(network, IMAGENET_MEAN, IMAGENET_DEVIATION)
+        _take_rgb_127(network, IMAGENET_MEAN, IMAGENET_DEVIATION)
         return network
     with warnings.catch_warnings():
         # Keras finds it odd that a network for any size starts from weights for 224 px; here that is meant.
@@ -192,7 +182,7 @@ def _imagenet(name: str) -> keras.Model:
     if name != "efficientnet_b0":
         return source
     # Keras puts one more Rescaling behind the Normalization of these weights: divide its variance instead.
-    network = backbone_layers(name)
+    network = _backbone(name)
     network.set_weights(source.get_weights())
     scale = [layer for layer in source.layers if isinstance(layer, keras.layers.Rescaling)][1].scale
     norm = next(layer for layer in network.layers if isinstance(layer, keras.layers.Normalization))
@@ -203,10 +193,10 @@ def _imagenet(name: str) -> keras.Model:
 def _pretrained(name: str, weights: str | Path | None) -> tuple[keras.Model, dict[str, str | None]]:
     """The backbone, and the name and hash of what its weights came from."""
     if weights is None:
-        return backbone_layers(name), RANDOM
+        return _backbone(name), RANDOM
     path = None if weights == "imagenet" else find_weights(name, None if weights == "auto" else weights)
     if path is not None:
-        network = backbone_layers(name)
+        network = _backbone(name)
         try:
             network.load_weights(path)
         except Exception as error:  # h5py and Keras raise many kinds; the reader needs one
@@ -220,7 +210,7 @@ def _pretrained(name: str, weights: str | Path | None) -> tuple[keras.Model, dic
         if weights == "imagenet":
             raise WeightsError(f"weights: ImageNet weights of {name} cannot be downloaded: {error}") from error
         print(f"No ImageNet weights for {name} (offline and FER_WEIGHTS names none): training starts from scratch.")
-        return backbone_layers(name), RANDOM
+        return _backbone(name), RANDOM
 
 
 def build(

@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import cv2
 import numpy as np
 
 from fer_utils import faces as face_tools
@@ -54,8 +55,6 @@ class Classifier:
 
     Raises
     ------
-    ValueError
-        For a negative number of threads.
     ModelError
         When there is no such file (it names those there are), when it has been altered or cut off, is not ONNX,
         or maps anything else than float32 [N, 96, 96, 3] → [N, 7].
@@ -74,9 +73,9 @@ class Classifier:
         if check:
             _verify(self.path, content)
         self._session = _session(self.path, content, threads)
-        self._input, self._output = _check_shapes(self.path, self._session)
         self.metadata: dict[str, str] = dict(self._session.get_modelmeta().custom_metadata_map)
-        self.classes = _classes(self.path, self.metadata)
+        _check(self.path, self._session, self.metadata)
+        self._input, self.classes = self._session.get_inputs()[0].name, CLASSES
         self.aligned = not self.metadata.get("alignment", UNALIGNED).startswith("none")
 
     def images_of(self, fer: Fer2013) -> np.ndarray:
@@ -104,24 +103,21 @@ class Classifier:
         Parameters
         ----------
         image : uint8 [H, W, 3], RGB.
-        faces : with a `box` (what an unaligned model needs) and `landmarks` (an aligned one), in the image's pixels.
+        faces : with a `box` (what an unaligned model needs; outside the image it is an ImageError) and `landmarks`
+            (what an aligned one needs), in the image's pixels.
 
         Returns
         -------
         float32 [N, 96, 96, 3], RGB with equal channels, 0–255
             Crops in FER2013's framing, or faces turned upright by their landmarks; N may be 0.
 
-        Raises
-        ------
-        ImageError
-            For a box outside the image.
-
         Examples
         --------
         >>> classifier.predict(classifier.inputs_of(image, detector.detect(image)))
         """
         if self.aligned:
-            return face_tools.to_inputs(face_tools.align(image, face.landmarks) for face in faces)
+            gray = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)
+            return face_tools.to_inputs(face_tools.align(gray, face.landmarks) for face in faces)
         return face_tools.to_inputs(face_tools.crop_face(image, face.box) for face in faces)
 
     def predict(self, inputs: np.ndarray, *, batch: int = 64) -> np.ndarray:
@@ -129,20 +125,14 @@ class Classifier:
 
         Parameters
         ----------
-        inputs : float32 [N, 96, 96, 3], RGB, 0–255, as `inputs_of` and `faces.to_inputs` make them; N may be 0.
+        inputs : float32 [N, 96, 96, 3], RGB, 0–255, as `inputs_of` and `faces.to_inputs` make them; N may be 0;
+            anything else is a ValueError.
         batch : faces computed at once; decides memory, not the result.
 
         Returns
         -------
         float32 [N, 7]
-            Each row sums to 1, columns as in `classes`.
-
-        Raises
-        ------
-        ValueError
-            For another shape or dtype or a batch below 1.
-        ModelError
-            When the classifier has been closed.
+            Each row sums to 1, columns as in `classes`; ModelError when the classifier has been closed.
 
         Examples
         --------
@@ -162,7 +152,7 @@ class Classifier:
         if not len(inputs):
             return np.zeros((0, len(self.classes)), np.float32)
         starts, inputs = range(0, len(inputs), batch), np.ascontiguousarray(inputs)
-        parts = [self._session.run([self._output], {self._input: inputs[i : i + batch]})[0] for i in starts]
+        parts = [self._session.run(None, {self._input: inputs[i : i + batch]})[0] for i in starts]
         return parts[0] if len(parts) == 1 else np.concatenate(parts)
 
     def predict_faces(self, faces: np.ndarray) -> np.ndarray:
@@ -232,26 +222,14 @@ def _session(path: Path, content: bytes, threads: int) -> Any:
         raise ModelError(f"{path} is not a readable ONNX model ({len(content):,} bytes): {reason}") from None
 
 
-def _check_shapes(path: Path, session: Any) -> tuple[str, str]:
-    """Names of the input and the output."""
+def _check(path: Path, session: Any, metadata: dict[str, str]) -> None:
+    """ModelError unless the file maps faces to probabilities of the classes in FER2013's order."""
     inputs, outputs = session.get_inputs(), session.get_outputs()
     ports = [(port.type, list(port.shape[1:]), isinstance(port.shape[0], int)) for port in (*inputs, *outputs)]
     wanted = [("tensor(float)", [INPUT_SIZE, INPUT_SIZE, 3], False), ("tensor(float)", [len(CLASSES)], False)]
     if len(inputs) != 1 or ports != wanted:
-        raise ModelError(
-            f"{path} must map float [N, {INPUT_SIZE}, {INPUT_SIZE}, 3] → float [N, {len(CLASSES)}], N free; it maps "
-            f"{[(port.name, port.type, port.shape) for port in inputs]} → "
-            f"{[(port.name, port.type, port.shape) for port in outputs]}"
-        )
-    return inputs[0].name, outputs[0].name
-
-
-def _classes(path: Path, metadata: dict[str, str]) -> tuple[str, ...]:
+        got = " → ".join(str([(port.type, port.shape) for port in side]) for side in (inputs, outputs))
+        raise ModelError(f"{path} must map float [N, {INPUT_SIZE}, {INPUT_SIZE}, 3] → [N, {len(CLASSES)}], not {got}")
     # A folder loader sorts classes alphabetically, FER2013 does not: without names the columns could be in any order.
-    try:
-        found = tuple(json.loads(metadata["classes"]))
-    except (KeyError, ValueError, TypeError):
-        raise ModelError(f"{path} does not name its classes in its metadata; models.export_onnx writes them") from None
-    if found != CLASSES:
-        raise ModelError(f"{path} has the classes {', '.join(map(str, found))}; expected {', '.join(CLASSES)}")
-    return found
+    if (found := metadata.get("classes")) != json.dumps(CLASSES):
+        raise ModelError(f"{path} must name its classes in its metadata: {json.dumps(CLASSES)}; it has {found}")

@@ -41,26 +41,20 @@ def halve(model: Any, kernels: Mapping[str, np.ndarray]) -> list[str]:
         name: value for name, value in kernels.items()
         if value.size >= SMALLEST and np.array_equal(value.astype(np.float16).astype(np.float32), value)
     }
-    graph, stored, nodes = model.graph, [], []
+    graph, stored = model.graph, []
     for item in [item for item in graph.initializer if item.data_type == onnx.TensorProto.FLOAT]:
         weight = onnx.numpy_helper.to_array(item)
-        if weight.size < SMALLEST or weight.ndim != 4:
-            continue
-        matches = ((name, _match(weight, value)) for name, value in free.items())
+        matches = ((name, _match(weight, value)) for name, value in free.items() if value.size == weight.size)
         name, found = next((match for match in matches if match[1]), ("", None))
         if not found:
             continue
         free.pop(name)
         stored.append(name)
         half, whole, scale = (f"{PREFIX}{name}{part}" for part in ("", "/float32", "/factors"))
-        nodes.append(onnx.helper.make_node("Cast", [half], [whole], to=onnx.TensorProto.FLOAT))
-        nodes.append(onnx.helper.make_node("Mul", [whole, scale], [item.name]))
+        graph.node.insert(0, onnx.helper.make_node("Mul", [whole, scale], [item.name]))
+        graph.node.insert(0, onnx.helper.make_node("Cast", [half], [whole], to=onnx.TensorProto.FLOAT))
         graph.initializer.remove(item)
-        values = zip(found, (half, scale), strict=True)
-        graph.initializer.extend(onnx.numpy_helper.from_array(value, key) for value, key in values)
-    nodes += graph.node
-    del graph.node[:]
-    graph.node.extend(nodes)
+        graph.initializer.extend(map(onnx.numpy_helper.from_array, found, (half, scale)))
     onnx.checker.check_model(model)
     return stored
 
@@ -82,13 +76,10 @@ def kernels_in(path: str | Path, shapes: Mapping[str, tuple[int, ...]]) -> dict[
     """The kernels that an ONNX file holds (see `halve`), float16 in Keras' layout, among those named and so shaped."""
     import onnx
 
-    found = {}
-    for item in onnx.load(str(path)).graph.initializer:
-        name = item.name.removeprefix(PREFIX)
-        if item.name.startswith(PREFIX) and name in shapes:
-            orders = (onnx.numpy_helper.to_array(item).transpose(np.argsort(axes)) for axes in LAYOUTS)
-            found[name] = next((order for order in orders if order.shape == tuple(shapes[name])), None)
-    return {name: kernel for name, kernel in found.items() if kernel is not None}
+    held = {item.name.removeprefix(PREFIX): item for item in onnx.load(str(path)).graph.initializer}
+    arrays = {name: onnx.numpy_helper.to_array(held[name]) for name in shapes if name in held}
+    orders = ((name, array.transpose(np.argsort(axes))) for axes in reversed(LAYOUTS) for name, array in arrays.items())
+    return {name: order for name, order in orders if order.shape == shapes[name]}
 
 
 def named_weights(model: keras.Model) -> dict[str, keras.Variable]:
@@ -157,18 +148,18 @@ def read_weights(model: keras.Model, path: str | Path) -> None:
     --------
     >>> read_weights(model, "models/runs/xception/model.weights.h5")
     """
-    named = named_weights(model)
-    arrays, attributes = _read(path)
+    named, (arrays, attributes) = named_weights(model), _read(path)
+    needed = {name: tuple(weight.shape) for name, weight in named.items()}
     if "kernels_in" in attributes:
         source = Path(path).parents[2] / attributes["kernels_in"]
         if not source.is_file() or hashlib.sha256(source.read_bytes()).hexdigest() != attributes["sha256"]:
             raise ValueError(f"path: {path} needs the very {source} that it was exported to; restore it with git")
-        arrays |= kernels_in(source, {name: tuple(weight.shape) for name, weight in named.items()})
-    if sorted(arrays) != sorted(named):
-        raise ValueError(f"path: {path} holds {len(arrays)} arrays that are not those of {model.name} ({len(named)})")
+        arrays |= kernels_in(source, needed)
+    if (found := {name: value.shape for name, value in arrays.items()}) != needed:
+        differing = min(set(found.items()) ^ set(needed.items()))[0]
+        raise ValueError(
+            f"path: must hold the weights of {model.name}; {path} has {differing} {found.get(differing, 'missing')}, "
+            f"the model {needed.get(differing, 'none')}"
+        )
     for name, weight in named.items():
-        if arrays[name].shape != tuple(weight.shape):
-            raise ValueError(
-                f"path: {name} in {path} has shape {arrays[name].shape}; {model.name} needs {tuple(weight.shape)}"
-            )
         weight.assign(arrays[name].astype(np.float32))

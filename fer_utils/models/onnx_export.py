@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import gc
 import json
-import time
+import logging
+import timeit
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -89,8 +91,6 @@ def export_onnx(
 
 def _convert(model: keras.Model) -> Any:
     """tf2onnx's ModelProto of the network with softmax."""
-    import logging
-
     import tensorflow as tf
     import tf2onnx
 
@@ -131,8 +131,6 @@ def _tidy_memory() -> Iterator[None]:
     Each of tf2onnx's passes copies the whole graph and leaves the old one in a reference cycle; with TensorFlow's
     million objects around, the collector would let them pile up to 6 GB for Xception.
     """
-    import gc
-
     usual = gc.get_threshold()
     gc.collect()
     gc.freeze()
@@ -162,22 +160,21 @@ def _fuse_hard_sigmoid(model: Any) -> int:
     import onnx
 
     graph, fused = model.graph, 0
-    constants = {item.name: onnx.numpy_helper.to_array(item) for item in graph.initializer}
+    constants = {each.name: onnx.numpy_helper.to_array(each) for each in graph.initializer if set(each.dims) <= {1}}
     readers = Counter(name for node in graph.node for name in node.input)
     makers = {name: node for node in graph.node for name in node.output}
     for end in graph.node:
-        node, name = end, ""
+        name = end.output[0]
         for kind, wanted in HARD_SIGMOID:
-            if node is None or node.op_type != kind or (node is not end and readers[node.output[0]] > 1):
-                break
-            found = [constants[name].ravel() for name in node.input if name in constants]
-            if len(found) != len(wanted) or not all(np.allclose(a, b) for a, b in zip(found, wanted, strict=True)):
-                break
-            name = next(name for name in node.input if name not in constants)
             node = makers.get(name)
+            if node is None or node.op_type != kind or (node is not end and readers[name] > 1):
+                break
+            found = [constants[key].item() for key in node.input if key in constants]
+            if len(found) != len(wanted) or not np.allclose(found, wanted):
+                break
+            name = next(key for key in node.input if key not in constants)
         else:
-            output = end.output[0]
-            end.CopyFrom(onnx.helper.make_node("HardSigmoid", [name], [output], name=output, alpha=1 / 6, beta=0.5))
+            end.CopyFrom(onnx.helper.make_node("HardSigmoid", [name], end.output, end.name, alpha=1 / 6, beta=0.5))
             fused += 1
     return fused
 
@@ -188,9 +185,6 @@ def _describe(graph: Any, name: str, metadata: dict[str, Any]) -> None:
     for value in (graph.graph.input[0], graph.graph.output[0]):
         value.type.tensor_type.shape.dim[0].dim_param = "N"
     graph.graph.name = name
-    kept = [item for item in graph.opset_import if not item.domain]  # tf2onnx also names a domain that no node uses
-    del graph.opset_import[:]
-    graph.opset_import.extend(kept)
     facts = {
         "name": name,
         "classes": list(CLASSES),
@@ -312,11 +306,6 @@ def latency(path: str | Path, *, batch: int = 1, repeats: int = 100, warmup: int
     >>> float(np.median(latency("models/resnet18.onnx", repeats=20)))
     """
     inputs = np.random.default_rng(2013).uniform(0, 255, (batch, INPUT_SIZE, INPUT_SIZE, 3)).astype(np.float32)
-    times = np.empty(repeats)
     with Classifier(path, threads=threads, check=False) as classifier:
-        for step in range(-warmup, repeats):
-            start = time.perf_counter()
-            classifier.predict(inputs, batch=batch)
-            if step >= 0:
-                times[step] = (time.perf_counter() - start) * 1000
-    return times
+        seconds = timeit.repeat(lambda: classifier.predict(inputs, batch=batch), number=1, repeat=warmup + repeats)
+    return 1000 * np.array(seconds[warmup:])
