@@ -6,16 +6,16 @@ The submodules `compare`, `ensemble` and `robustness` compare several stored run
 from fer_utils.evaluation import compare, ensemble, robustness
 from fer_utils.evaluation.calibration import Calibration
 from fer_utils.evaluation.metrics import (
-                                          bootstrap,
-                                          confusion,
-                                          ece,
-                                          holm,
-                                          mcnemar,
-                                          paired_bootstrap_difference,
-                                          per_class,
-                                          reliability,
-                                          softmax,
-                                          summary,
+    bootstrap,
+    confusion,
+    ece,
+    holm,
+    mcnemar,
+    paired_bootstrap_difference,
+    per_class,
+    reliability,
+    softmax,
+    summary,
 )
 from fer_utils.evaluation.runs import Run, list_runs, write_run
 

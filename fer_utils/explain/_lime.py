@@ -90,8 +90,7 @@ def explain(predict: Predict, face: np.ndarray, *, label: int, **options: object
 
 
 def explain_classes(
-    predict: Predict, face: np.ndarray, *, labels: Sequence[int], seed: int = 2013, samples: int = 1000,
-    segments: np.ndarray | None = None,
+    predict: Predict, face: np.ndarray, *, labels: Sequence[int], seed: int = 2013, samples: int = 1000
 ) -> list[Explanation]:
     """Explain several classes of one face from the same samples: what raised Fear, what Surprise?
 
@@ -101,13 +100,12 @@ def explain_classes(
     face : uint8 [48, 48], gray.
     labels : the classes to explain, 0–6, usually the predicted one.
     seed : decides which superpixels each sample hides. Same arguments, same result.
-    samples : how many partly hidden faces the model is asked about; at least 10.
-    segments : int [96, 96]; default `superpixels` of the face. A hidden one takes its own mean gray.
+    samples : partly hidden faces that the model is asked about, at least 10; a hidden superpixel takes its mean gray.
 
     Raises
     ------
     ValueError
-        Other classes, fewer samples, segments of another shape.
+        Other classes, fewer samples.
 
     Examples
     --------
@@ -121,9 +119,7 @@ def explain_classes(
     if samples < 10:
         raise ValueError(f"samples: must be 10 or more; got {samples}")
     image = to_input(face).astype(np.uint8)
-    segments = superpixels(image) if segments is None else np.asarray(segments)
-    if segments.shape != image.shape[:2]:
-        raise ValueError(f"segments: must be {list(image.shape[:2])}; got {list(segments.shape)}")
+    segments = superpixels(image)
     sizes = np.bincount(segments.ravel())
     means = (np.bincount(segments.ravel(), image[:, :, 0].ravel()) / sizes).astype(np.uint8)
     hidden = np.repeat(means[segments][:, :, None], 3, axis=2)
