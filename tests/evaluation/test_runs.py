@@ -31,6 +31,7 @@ def test_a_run_is_read_as_it_was_written(store, tmp_path):
     assert run.config == {"backbone": "xception", "aligned": True, "seed": 1}
     assert run.outcome["minutes"] == 3.5 and Calibration(**run.outcome["calibration"]) == CALIBRATION
     assert run.backbone == "xception" and run.aligned and run.title == "Xception, aligned faces"
+    assert store("my_run", logits, LABELS).title == "Xception, my run"
     assert run.history["loss"].tolist() == [2.0, 1.5]
     for split in ("public", "private"):
         assert run.predictions[split] == pytest.approx(softmax(logits), abs=1e-6)

@@ -5,6 +5,7 @@ import pandas as pd
 import pytest
 
 from fer_utils.evaluation import Calibration, write_run
+from fer_utils.models import BACKBONES
 
 LABELS = np.repeat(np.arange(7), [60, 12, 60, 120, 70, 50, 80])
 NONE = Calibration(1.0, (0.0,) * 7)
@@ -16,9 +17,9 @@ def store(tmp_path, monkeypatch):
     monkeypatch.setenv("FER_MODELS", str(tmp_path))
 
     def write(name, logits, labels=LABELS, *, calibration=NONE, outcome=None, **config):
-        both = ("public", "private")
+        both, backbone = ("public", "private"), next((key for key in BACKBONES if name.startswith(key)), "xception")
         return write_run(
-            name, config={"backbone": "xception", "aligned": name.endswith("aligned")} | config,
+            name, config={"backbone": backbone, "aligned": name.endswith("aligned")} | config,
             history=pd.DataFrame({"epoch": [1, 2], "loss": [2.0, 1.5]}), calibration=calibration, outcome=outcome or {},
             logits=dict.fromkeys(both, calibration.inverse(logits)), labels=dict.fromkeys(both, labels),
         )
