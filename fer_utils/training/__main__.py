@@ -5,37 +5,16 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import json
-import typing
-
-if typing.TYPE_CHECKING:
-    import tensorflow as tf
 
 STRATEGIES = {"mirrored": "MirroredStrategy", "multi_worker": "MultiWorkerMirroredStrategy"}
 
 
-def _strategy(name: str | None) -> tf.distribute.Strategy | None:
-    """It must exist before TensorFlow does anything else."""
-    if name is None:
-        return None
-    import tensorflow as tf
-
-    return getattr(tf.distribute, STRATEGIES[name])()
-
-
-def _changes(items: list[str], error: typing.Callable[[str], typing.NoReturn]) -> dict[str, object]:
-    """`--set` as fields of TrainConfig: JSON where it is JSON, text elsewhere."""
-    from fer_utils.training import TrainConfig
-
-    names, found = [field.name for field in dataclasses.fields(TrainConfig)], {}
-    for item in items:
-        name, equals, value = item.partition("=")
-        if not equals or name not in names:
-            error(f"argument --set: must be FIELD=VALUE, FIELD one of {', '.join(names)}; got {item}")
-        try:
-            found[name] = json.loads(value)
-        except ValueError:
-            found[name] = value
-    return found
+def _value(text: str) -> object:
+    """A field's value: JSON where it is JSON, text elsewhere."""
+    try:
+        return json.loads(text)
+    except ValueError:
+        return text
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -53,7 +32,11 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--int8", action="store_true", help="train nothing: write the int8 copy of the published run")
     parser.add_argument("--distribute", choices=sorted(STRATEGIES), help="over all GPUs, or the machines in TF_CONFIG")
     options = parser.parse_args(arguments)
-    strategy = _strategy(options.distribute)
+    strategy = None
+    if options.distribute:  # it must exist before TensorFlow does anything else
+        import tensorflow as tf
+
+        strategy = getattr(tf.distribute, STRATEGIES[options.distribute])()
     from fer_utils import data, training
 
     known = {**training.RECIPES, **training.STUDIES}
@@ -63,8 +46,9 @@ def main(arguments: list[str] | None = None) -> None:
     if options.recipe not in known:
         parser.error(f"argument recipe: must be one of {', '.join(known)}; got {options.recipe}")
     try:
-        config = dataclasses.replace(known[options.recipe], **_changes(options.set, parser.error))
-    except ValueError as wrong:
+        changes = {name: _value(text) for name, _, text in (item.partition("=") for item in options.set)}
+        config = dataclasses.replace(known[options.recipe], **changes)
+    except (TypeError, ValueError) as wrong:  # no such field, or out of range
         parser.error(f"argument --set: {wrong}")
     fer = data.load()
     print(data.describe(fer), flush=True)

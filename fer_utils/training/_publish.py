@@ -25,25 +25,18 @@ def _scores(name: str | Path, split: data.Fer2013) -> dict[str, Any]:
 
 
 def publish(run: str, fer: data.Fer2013) -> dict[str, Any]:
-    """Export a stored run to `models/<run>.onnx`, check, measure and list it; then its training state is not needed.
+    """Export a stored run to `models/<run>.onnx`, check, measure and list it; then delete its training state.
 
     Parameters
     ----------
-    run : name of a run in models/runs/ with weights.
-    fer : the data that the run was trained on, unaligned. 256 PrivateTest faces check Keras against ONNX, all of them
-        measure the file.
+    run : name of a run in models/runs/; FileNotFoundError when it has no weights.
+    fer : the data that it was trained on, unaligned. 256 PrivateTest faces check Keras against ONNX (ModelError above
+        1e-4; the former file stays), all of them measure the file.
 
     Returns
     -------
     dict
         The file's entry in the manifest, and "path" and "manifest".
-
-    Raises
-    ------
-    FileNotFoundError
-        For a run without weights.
-    ModelError
-        When a probability differs by more than 1e-4 between Keras and ONNX; the former file stays.
 
     Examples
     --------
@@ -60,7 +53,7 @@ def publish(run: str, fer: data.Fer2013) -> dict[str, Any]:
 
 
 def publish_int8(run: str, fer: data.Fer2013) -> dict[str, Any]:
-    """Write and list `models/<run>_int8.onnx` unless it loses more than half a point of PublicTest accuracy.
+    """Write and list `models/<run>_int8.onnx`; ModelError if it loses more than half a point of PublicTest accuracy.
 
     Parameters
     ----------
@@ -70,11 +63,6 @@ def publish_int8(run: str, fer: data.Fer2013) -> dict[str, Any]:
     -------
     dict
         As `publish`, and "public_loss": the accuracy that int8 costs on PublicTest, 0–1.
-
-    Raises
-    ------
-    ModelError
-        When it loses more; nothing is written then.
 
     Examples
     --------

@@ -11,6 +11,7 @@ import dataclasses
 import itertools
 import json
 import platform
+import re
 import subprocess
 import time
 from collections.abc import Callable, Iterator
@@ -211,8 +212,8 @@ def train(
     config : the run.
     fer : FER2013, unaligned; aligned here where the run wants that.
     folder : where the run's state is kept until it is published; default `FER_CHECKPOINTS`/<run>.
-    strategy : a `tf.distribute` strategy that spreads each batch over devices or machines. Every process calls `train`
-        with the same arguments, and `folder` must be one that all of them see; the chief alone writes.
+    strategy : spreads each batch over devices or machines. Every process calls `train` alike, and `folder` must be one
+        that all of them see; the chief alone writes.
     public_only : to choose settings: neither predict PrivateTest nor store a run.
     verbose : print the progress.
 
@@ -279,7 +280,7 @@ def train(
         "training_images": len(images), "initial_weights": model.initial_weights, "precision": precision,
         "public_uncalibrated": {name: scores[name] for name in ("accuracy", "macro_f1")},
         "parameters": final.count_params(), "m_macs": models.macs(final),
-        "minutes": round(float(history["seconds"].sum()) / 60, 1), **_environment(),
+        "training_minutes": round(float(history["seconds"].sum()) / 60, 1), **_environment(),
     }
     calibration = evaluation.Calibration.fit(public.labels, logits)
     return _store(config, fer, final, history.assign(epoch=history["epoch"] + 1), calibration, outcome)
@@ -322,8 +323,7 @@ def _environment() -> dict[str, Any]:
     except (OSError, subprocess.CalledProcessError):  # not a checkout
         commit = None
     info = Path("/proc/cpuinfo")
-    lines = info.read_text(encoding="utf-8").splitlines() if info.is_file() else []
-    cpu = [line.split(":")[1].strip() for line in lines if line.startswith("model name")] or [platform.processor()]
+    cpu = re.findall(r"model name\s*: (.*)", info.read_text(encoding="utf-8")) if info.is_file() else []
     versions = {"python": platform.python_version(), "keras": keras.__version__, "numpy": np.__version__}
-    return {"commit": commit, "versions": versions, "backend": keras.backend.backend(), "cpu": cpu[0],
+    return {"commit": commit, "versions": versions, "backend": keras.backend.backend(), "cpu": (cpu or [None])[0],
             "devices": keras.distribution.list_devices()}

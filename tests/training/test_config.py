@@ -14,7 +14,7 @@ def test_a_run_is_named_after_its_backbone():
 
 
 @pytest.mark.parametrize("field, value", [
-    ("backbone", "vgg16"), ("run", "My Run"), ("run", "../x"), ("image_size", 47), ("image_size", 225), ("epochs", 0),
+    ("backbone", "vgg16"), ("run", "My Run"), ("run", "../x"), ("epochs", 0),
     ("batch_size", 0), ("steps_per_epoch", 0), ("learning_rate", 0), ("warmup_epochs", -1), ("weight_decay", -0.1),
     ("ema_momentum", 1.0), ("dropout", 1.0), ("label_smoothing", 1.1), ("vote_weight", -0.1), ("mixup_alpha", -1),
     ("augmentation", {"blur": 1}), ("loss", "hinge"), ("sampling", "smote"), ("sampling", "over:0"),
@@ -23,12 +23,6 @@ def test_a_run_is_named_after_its_backbone():
 def test_a_field_out_of_range_is_named(field, value):
     with pytest.raises(ValueError, match=field):
         TrainConfig(**{"backbone": "resnet18", field: value})
-
-
-def test_xception_needs_71_pixels():
-    assert TrainConfig("xception", image_size=71).image_size == 71
-    with pytest.raises(ValueError, match="image_size"):
-        TrainConfig("xception", image_size=70)
 
 
 def test_one_recipe_for_all():

@@ -13,7 +13,7 @@ import pandas as pd
 import pytest
 
 from fer_utils import evaluation, models, paths
-from fer_utils.training import TrainConfig, predict, train
+from fer_utils.training import TrainConfig, predict, publish, train
 
 HELPERS = paths.ROOT / "tests" / "helpers"
 CONFIG = TrainConfig("resnet18", run="tiny", init=None, image_size=48, epochs=2, steps_per_epoch=2, batch_size=8)
@@ -37,7 +37,7 @@ def test_what_a_run_leaves(tiny, drawn):
     assert {"loss", "accuracy", "public_accuracy", "images_per_second", "learning_rate"} <= {*tiny.history.columns}
     assert tiny.history["learning_rate"].iloc[-1] == pytest.approx(0, abs=1e-9)
     assert tiny.outcome["initial_weights"] == {"name": "random", "sha256": None} and tiny.outcome["is_sample"]
-    assert {"commit", "versions", "minutes", "parameters", "m_macs", "cpu", "precision"} <= {*tiny.outcome}
+    assert {"commit", "versions", "training_minutes", "parameters", "m_macs", "cpu", "precision"} <= {*tiny.outcome}
     assert tiny.metrics["private"]["n"] == len(drawn.split("PrivateTest"))
 
 
@@ -59,6 +59,20 @@ def test_another_configuration_does_not_go_on_from_it(tiny, drawn, monkeypatch):
     monkeypatch.setenv("FER_CHECKPOINTS", str(tiny.folder.parents[1] / "checkpoints"))
     with pytest.raises(ValueError, match="config: .* another learning_rate"):
         train(dataclasses.replace(CONFIG, learning_rate=0.5), drawn)
+
+
+def test_publishing_exports_checks_and_lists_it(tiny, drawn, monkeypatch):
+    folder = tiny.folder.parents[1]
+    monkeypatch.setenv("FER_MODELS", str(folder))
+    monkeypatch.setenv("FER_CHECKPOINTS", str(folder / "checkpoints"))
+    assert (folder / "checkpoints" / "tiny" / "state.weights.h5").is_file()
+    entry = publish("tiny", drawn)
+    assert entry["path"] == folder / "tiny.onnx" and entry["parity"] <= 1e-4 and entry["run"] == "tiny"
+    assert models.manifest()["files"]["tiny.onnx"]["private_test"]["n"] == len(drawn.split("PrivateTest"))
+    with models.Classifier("tiny") as classifier:
+        probabilities = classifier.predict_faces(drawn.split("PrivateTest").images)
+    np.testing.assert_allclose(probabilities, tiny.predictions["private"], atol=1e-4)
+    assert not (folder / "checkpoints" / "tiny").exists(), "its state is not needed any more"
 
 
 def test_choosing_settings_leaves_private_test_alone(tmp_path, drawn, monkeypatch, capsys):
