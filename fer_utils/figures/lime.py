@@ -46,8 +46,8 @@ def overlays(
     axes = np.reshape(figure.axes, (len(images), -1))
     cells = [(axes[r, c], images[r][c], one) for r, row in enumerate(values) for c, one in enumerate(row)]
     cells = [cell for cell in cells if cell[2] is not None]
-    # The 99.5th percentile: a single extreme superpixel must not pale all others.
-    limit = max(float(np.nanpercentile(np.abs([one for *_, one in cells]), 99.5)), 1e-6)
+    # The 97th percentile: a few extreme superpixels must not pale all others; the scale's ends say that they go on.
+    limit = max(float(np.nanpercentile(np.abs([one for *_, one in cells]), 97)), 1e-6)
     for axis, image, one in cells:
         share = np.clip(np.nan_to_num(one) / limit, -1, 1)
         color = colormaps[SCALE](share / 2 + 0.5)
@@ -55,7 +55,7 @@ def overlays(
         axis.imshow(image, cmap="gray", vmin=-60, vmax=300)
         axis.imshow(color, interpolation="nearest")
     scale = ScalarMappable(Normalize(-limit, limit), SCALE)
-    bar = figure.colorbar(scale, ax=figure.axes, aspect=24, shrink=0.6, pad=0.01)
+    bar = figure.colorbar(scale, ax=figure.axes, aspect=24, shrink=0.6, pad=0.01, extend="both")
     bar.set_ticks([-limit, 0, limit], labels=[f"−{limit:.2g}\n{ends[0]}", "0", f"+{limit:.2g}\n{ends[1]}"], fontsize=8)
     return figure
 

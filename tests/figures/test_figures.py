@@ -171,8 +171,8 @@ def test_captioned_faces_are_wrapped():
 
 def test_overlays_show_sign_and_strength_on_one_scale():
     weights = np.zeros((1, 2, 6, 6))
-    weights[0, 0, 0, :4] = 0.2, -0.2, 0.01, np.nan
-    weights[0, 1, 0, 0] = 0.1
+    weights[0, 0, :, :4] = 0.2, -0.2, 0.01, np.nan
+    weights[0, 1, :, 0] = 0.1
     first, second, *_ = figures.overlays([[np.full((6, 6), 128)] * 2], weights, title="t").axes
     strong, against, weak, unsure, none = first.images[-1].get_array()[0, :5]
     assert strong[0] > strong[2] and against[2] > against[0], "red for, blue against"
