@@ -1,7 +1,7 @@
 """One frame in, its faces with ids and probabilities out: detect, follow, crop, classify, smooth. Every stage is timed.
 
 MTCNN's cascade runs on a reduced copy of every k-th frame (a detection frame), and at once when a face is lost; on the
-tracking frames in between, O-Net alone follows each face at full size. Needs onnxruntime, OpenCV and NumPy only.
+tracking frames in between, O-Net alone follows each face at full size.
 """
 
 from __future__ import annotations
@@ -22,7 +22,6 @@ from fer_utils.realtime.sources import Closing, Frame
 from fer_utils.realtime.tracker import Track, Tracker
 
 __all__ = ["Pipeline", "Result", "Settings", "best_model"]
-
 PREFERRED = ("xception", "mobilenet_v3_large", "efficientnet_b0", "resnet18")
 STAGES = ("detect", "refine", "track", "crop", "classify")
 MIN_SIDE = 12  # pixels; P-Net sees nothing in a smaller picture
@@ -33,21 +32,17 @@ REFINE_SCORE = 0.8  # a followed face with a lower O-Net score than this makes i
 
 @dataclass(frozen=True)
 class Settings:
-    """How a pipeline works.
+    """How a pipeline works; a value out of its range raises ValueError.
 
     Parameters
     ----------
-    model : name of a model in models/ or path of an .onnx file; None: `best_model()`.
+    model : name of a model in models/ or path of an .onnx file; None: the most accurate there is.
     detect_every : every k-th frame is a detection frame, which is searched for faces (1: each is).
-    detect_width : width of the reduced copy that is searched, pixels; faces from 20 pixels in it are found, that is
-        from a sixteenth of the frame's width at 320. Separate pictures are searched at three times this width.
+    detect_width : width of the reduced copy that is searched, pixels; faces from 20 pixels in it are found. Separate
+        pictures are searched at three times this width.
     half_life : seconds after which an old probability counts half; 0 switches smoothing off.
     min_confidence : a smoothed probability below this is shown as "uncertain"; 0–1.
     threads : threads of the networks; 0: as many as this process may use cores, at most 4.
-
-    Raises
-    ------
-    ValueError for a value out of its range.
 
     Examples
     --------
@@ -72,48 +67,25 @@ class Settings:
 
 @dataclass(frozen=True)
 class Result:
-    """What a frame holds.
-
-    Attributes
-    ----------
-    frame : the picture, its time and number.
-    tracks : its faces by id, classified; copies that later frames do not change.
-    hidden : boxes (x, y, width, height in pixels) where faces were a moment ago.
-    is_detection_frame : whether the whole frame was searched.
-    milliseconds : time by stage (`detect`, `refine`, `track`, `crop`, `classify`, and `read`).
-
-    Examples
-    --------
-    >>> for result in pipeline("talk.mp4"):
-    ...     print(result.frame.time, [track.text for track in result.tracks])
-    """
+    """What a frame holds."""
 
     frame: Frame
-    tracks: list[Track]
-    hidden: list[Box]
-    is_detection_frame: bool
-    milliseconds: dict[str, float] = field(default_factory=dict)
+    tracks: list[Track]  # its faces by id, classified; copies that later frames do not change
+    hidden: list[Box]  # where faces were a moment ago
+    is_detection_frame: bool  # whether the whole frame was searched
+    milliseconds: dict[str, float] = field(default_factory=dict)  # by stage; `pipeline` adds `read`
 
 
 def best_model() -> str:
-    """Name of the most accurate classifier in models/; ModelError when there is none.
-
-    Examples
-    --------
-    >>> best_model()
-    'xception'
-    """
+    """Name of the most accurate classifier in models/; ModelError when there is none."""
     there = available()
-    for name in (*PREFERRED, *there):
-        if name in there:
-            return name
+    if preferred := [name for name in (*PREFERRED, *there) if name in there]:
+        return preferred[0]
     raise ModelError("model: there is no classifier in models/; train one (notebook 04) and export it (notebook 07)")
 
 
 class Pipeline(Closing):
-    """Call it with one frame after the other. A context manager; holds a detector, a classifier and a tracker.
-
-    Raises ModelError or FileNotFoundError when a network is not usable.
+    """Call it with one frame after the other; a context manager. ModelError when a network is not usable.
 
     Examples
     --------
@@ -144,8 +116,7 @@ class Pipeline(Closing):
         detect = lost or not faces or self._since >= self.settings.detect_every
         if detect:
             with _timed(spent, "detect"):
-                found = self._detect(frame.image, still)
-                new = [face for face in found if all(iou(face.box, known.box) < SAME_FACE for known in faces)]
+                new = [face for face in self._detect(frame.image, still) if _is_new(face, faces)]
             self._since = 0
             faces, owners = faces + new, owners + [None] * len(new)
         self._since += 1
@@ -161,14 +132,11 @@ class Pipeline(Closing):
 
     def _follow(self, frame: Frame) -> tuple[list[Face], list[Track | None]]:
         """Look for each face where its track expects it."""
-        faces: list[Face] = []
-        owners: list[Track | None] = []
+        faces, owners = [], []
         for track in self.tracker.visible:
             face = self._refine(frame.image, track.predicted(frame.time))
-            if face is None or face.score < REFINE_SCORE:
-                continue
             # Two tracks on one face: the older one keeps it.
-            if all(iou(face.box, other.box) < SAME_FACE for other in faces):
+            if face and face.score >= REFINE_SCORE and _is_new(face, faces):
                 faces.append(face)
                 owners.append(track)
         return faces, owners
@@ -183,10 +151,10 @@ class Pipeline(Closing):
         found = (_moved(face, 1 / scale) for face in self.detector.detect(small))
         if scale < 1.0:  # the full frame shows more: a face must hold there too
             found = (self._refine(image, face.box) for face in found)
-        return [face for face in found if face is not None and _inside(face.box, image)]
+        return [face for face in found if face and _inside(face.box, image)]
 
     def _refine(self, image: np.ndarray, box: Box) -> Face | None:
-        """O-Net at a box, on the part of the frame around it (it would convert the whole frame otherwise)."""
+        """O-Net at a box, on the part of the frame around it: it would convert the whole frame otherwise."""
         x, y, width, height = box
         margin = 0.3 * max(width, height) + MIN_SIDE
         left, top = max(int(x - margin), 0), max(int(y - margin), 0)
@@ -208,6 +176,10 @@ def _timed(spent: dict[str, float], stage: str) -> Iterator[None]:
     start = time.perf_counter()
     yield
     spent[stage] += (time.perf_counter() - start) * 1000
+
+
+def _is_new(face: Face, known: list[Face]) -> bool:
+    return all(iou(face.box, other.box) < SAME_FACE for other in known)
 
 
 def _moved(face: Face, scale: float, left: int = 0, top: int = 0) -> Face:

@@ -1,7 +1,4 @@
-"""Apparent expressions on moving faces: from a camera, a file, a stream or pictures to a view, a video, a table.
-
-Everything stays on this machine, and nothing is stored unless an output is named.
-"""
+"""From a source to what is seen, written or returned: `pipeline` iterates over results, `run` shows and stores them."""
 
 from __future__ import annotations
 
@@ -30,7 +27,7 @@ def pipeline(
     source: AnySource, *, settings: Settings | None = None, pipe: Pipeline | None = None,
     max_frames: int | None = None, **options: object,
 ) -> Iterator[Result]:
-    """Iterate over a source's frames with their faces.
+    """Iterate over a source's frames with their faces; a live one skips frames that came during work on another.
 
     Parameters
     ----------
@@ -43,12 +40,12 @@ def pipeline(
 
     Yields
     ------
-    Result for every frame; a live source skips frames that came while one was being worked on.
+    Result : `frame` (`image`, `time` in seconds, `index`, `name`), `tracks` (a Track for each face: `id`, `text`,
+        `label`, `confidence`, `probabilities` [7], `box` and `landmarks` in pixels), `is_detection_frame`.
 
     Raises
     ------
-    SourceError (CaptureLost, CaptureTimeout when a live source goes away), ModelError, ImageError, ValueError. Whatever
-    ends the iteration, the source is closed.
+    SourceError, ModelError, ImageError, all ValueErrors; whatever ends the iteration, the source is closed.
 
     Examples
     --------
@@ -77,7 +74,7 @@ def run(
     on_result: Callable[[Result, np.ndarray], object] | None = None, log: Callable[[str], object] = print,
     summary: Summary | None = None,
 ) -> Summary:
-    """Process a source and show or write what is found.
+    """Process a source and show or write what is found. Ctrl-C and SIGTERM end it early, with all outputs complete.
 
     Parameters
     ----------
@@ -85,15 +82,11 @@ def run(
     output : video to write. `tables` : `.csv` and `.jsonl` files to write. `headless` : open no window.
     blur : make faces unrecognizable wherever they are shown or written.
     on_result : called with each result and its annotated frame (uint8 [H, W, 3] RGB); return False to stop.
-    log : receives each line for the user. `summary` : one to fill while the run goes on.
-
-    Returns
-    -------
-    Summary. Ctrl-C (SIGINT) and SIGTERM end the run early but regularly: the video is finished, the tables complete.
+    log : receives each line for the user. `summary` : the Summary to fill and return.
 
     Raises
     ------
-    As `pipeline`, and SinkError; outputs are closed first.
+    SinkError, and what `pipeline` raises; outputs are closed first.
 
     Examples
     --------

@@ -1,17 +1,13 @@
 """The browser's camera in a notebook: for a kernel on a remote machine, which has no camera of its own.
 
-The page (`browser.js`) takes frames from the camera and sends them as JPEG over Jupyter's own connection; the kernel
-finds the faces, draws, and sends the picture back. The next frame leaves the page only when the one before was
-answered, so the view never lags behind, however slow the kernel or the network is. Nothing is written to a file, but
-the pictures do travel to the kernel's machine: `blur` changes what is shown, not what is sent.
+The page (`browser.js`) sends frames as JPEG over Jupyter's own connection; the kernel finds the faces, draws, and sends
+the picture back. The next frame leaves the page only when the one before was answered, so the view never lags behind.
 """
 
 from __future__ import annotations
 
-import threading
 import time
-from collections.abc import Iterator, Sequence
-from functools import lru_cache
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -23,20 +19,9 @@ from fer_utils.realtime.sources import Buffered, as_frame, decode
 
 __all__ = ["BrowserCamera", "BrowserSource"]
 
-FRONT_END = Path(__file__).with_suffix(".js")
-
 
 class BrowserSource(Buffered):
-    """A source that is fed by hand: iterating it waits for `put` and hands out the newest picture only.
-
-    After `patience` seconds without a picture it raises CaptureTimeout (the page was closed, or the network is gone).
-    `number` came with the picture handed out last; for other attributes see `Source`.
-
-    Examples
-    --------
-    >>> source = BrowserSource()
-    >>> source.put(image, 1)  # from another thread, while pipeline(source) runs
-    """
+    """A source that another thread feeds by `put`. It hands out the newest picture only, whose `number` it keeps."""
 
     live = True
 
@@ -51,21 +36,15 @@ class BrowserSource(Buffered):
 class BrowserCamera(LiveView):
     """The camera of whoever looks at the notebook, with the annotated view and Start and Stop buttons below the cell.
 
-    The browser gives a camera only to a page on HTTPS or localhost, and asks first; where it does not, the view says
-    what to do. Stop, leaving the page, clearing the output and `stop()` give the camera back. Every Start begins anew.
-
-    Tested in JupyterLab; Notebook 7 is built of the same parts, Colab is untried. VS Code's notebooks refuse every
-    camera: open the notebook in a browser instead. While a cell computes, the kernel answers no page: a cell that waits
-    for the camera must `await` (which lets frames through from ipykernel 7.4 on).
+    The browser gives a camera only to a page on HTTPS or localhost; where it does not, the view says what to do. Stop,
+    leaving the page, clearing the output and `stop()` give the camera back. Nothing is written to a file, but pictures
+    travel to the kernel's machine: `blur` changes what is shown, not what is sent. Tested in JupyterLab; Notebook 7 is
+    built of the same parts, Colab is untried, VS Code's notebooks refuse every camera.
 
     Parameters
     ----------
-    patience : seconds without a frame after which the run ends with CaptureTimeout.
-    options : `settings`, `blur`, `limit`, `widget` of `LiveView`.
-
-    Attributes
-    ----------
-    page : the widget, or None. `moments`, `snapshots`, `summary`, `lines`, `error` : of the last run, as in `LiveView`.
+    patience : seconds without a frame after which the run ends with an error.
+    options : `settings`, `blur`, `limit`, `widget` of `LiveView`, whose attributes tell of the last run.
 
     Examples
     --------
@@ -74,7 +53,7 @@ class BrowserCamera(LiveView):
     """
 
     def __init__(self, *, patience: float = 30.0, **options: Any) -> None:
-        self._patience, self._session, self._begun = patience, None, threading.Event()
+        self._patience, self._session, self._begun = patience, None, False
         self.page: Any = None
         super().__init__(None, **options)
 
@@ -95,39 +74,31 @@ class BrowserCamera(LiveView):
         if self.page is not None:
             self.page.close()
 
-    def wait(self, seconds: float | None = None) -> BrowserCamera:
-        """Wait until a run has ended, at most `seconds` from now. Raises the error that ended it, if any.
+    async def ended(self, seconds: float | None = None) -> LiveView:
+        """Wait for Start and the run's end, at most `seconds`, while the kernel takes frames (from ipykernel 7.4 on).
 
-        Waits for Start too. Returns at once where there is no view, so that an unattended notebook does not hang. In a
-        notebook's cell use `ended`, for no frame reaches the kernel while this waits.
+        Raises the error that ended the run, if any. Returns at once where there is no view.
         """
-        for pause in self._pauses(seconds):
-            time.sleep(pause)
-        return super().wait(0)
-
-    async def ended(self, seconds: float | None = None) -> BrowserCamera:
-        """`wait` for a notebook's cell, so that the kernel takes frames meanwhile: `await camera.ended(60)`."""
         import asyncio
 
-        for pause in self._pauses(seconds):
-            await asyncio.sleep(pause)
-        return super().wait(0)
-
-    def _pauses(self, seconds: float | None) -> Iterator[float]:
-        """Seconds to sleep again and again, as long as a run or its start is to be waited for."""
         until = float("inf") if seconds is None else time.monotonic() + seconds
-        while self._widget and (self.running or not self._begun.is_set()) and time.monotonic() < until:
-            yield 0.05
+        while self._widget and (self.running or not self._begun) and time.monotonic() < until:
+            await asyncio.sleep(0.05)
+        return self.wait(0)
 
     def _reset(self) -> None:
         super()._reset()
         self.source = BrowserSource(patience=self._patience)
 
     def _show(self) -> None:
+        import anywidget  # takes half a second
         from IPython.display import display
 
+        class Page(anywidget.AnyWidget):
+            _esm = Path(__file__).with_suffix(".js").read_text(encoding="utf-8")
+
         if self.page is None:
-            self.page = _page_class()()
+            self.page = Page()
             self.page.on_msg(self._receive)
         display(self.page)
 
@@ -138,7 +109,7 @@ class BrowserCamera(LiveView):
             self.stop()  # before the session changes: the view that ran until now is told that it has ended
             self._session = session
             self._begin()
-            self._begun.set()
+            self._begun = True
         elif session == self._session and self.running:
             if kind == "frame":
                 self._put(content.get("number"), buffers)
@@ -164,14 +135,3 @@ class BrowserCamera(LiveView):
 
     def _send(self, kind: str, text: str, *pictures: bytes, **more: object) -> None:
         self.page.send({"kind": kind, "text": text, "session": self._session} | more, list(pictures))
-
-
-@lru_cache
-def _page_class() -> type:
-    # Here, for anywidget takes half a second to import.
-    import anywidget
-
-    class Page(anywidget.AnyWidget):
-        _esm = FRONT_END.read_text(encoding="utf-8")
-
-    return Page

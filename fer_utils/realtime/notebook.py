@@ -25,13 +25,7 @@ JPEG_QUALITY = 80
 
 
 def is_interactive() -> bool:
-    """Whether somebody sits at this notebook: a front end that can answer runs it, not nbconvert or a test.
-
-    Examples
-    --------
-    >>> if is_interactive():
-    ...     view = LiveView(0).start()
-    """
+    """Whether somebody sits at this notebook: a front end that can answer runs it, not nbconvert or a test."""
     try:
         from IPython import get_ipython
     except ImportError:
@@ -41,15 +35,11 @@ def is_interactive() -> bool:
 
 
 def choose_source(source: str | int | Path = "auto") -> tuple[str | int | Path, str]:
-    """The source to use, and a sentence that says why.
+    """The source to use, and a sentence that says why. A camera that cannot be opened gives the clip.
 
     Parameters
     ----------
     source : "auto" (camera 0 when there is one and somebody watches, else the clip), or what `pipeline` takes.
-
-    Returns
-    -------
-    The source and the sentence. A camera that cannot be opened gives the clip; nothing else is checked here.
 
     Examples
     --------
@@ -75,8 +65,7 @@ def choose_source(source: str | int | Path = "auto") -> tuple[str | int | Path, 
 class LiveView:
     """Runs the pipeline in the background and shows it below the cell, with a Stop button.
 
-    Only one view runs at a time: a new one stops the one before, so that a cell can be executed again. The source is
-    given back when the view ends, whatever ends it.
+    Only one view runs at a time: a new one stops the one before, so that a cell can be executed again.
 
     Parameters
     ----------
@@ -109,7 +98,6 @@ class LiveView:
         self._reset()
 
     def _reset(self) -> None:
-        """Forget the run before, if there was one."""
         self.moments: list[tuple[float, list[Track]]] = []
         self.snapshots: list[tuple[float, np.ndarray]] = []
         self.lines: list[str] = []
@@ -124,7 +112,7 @@ class LiveView:
         return self._thread.is_alive()
 
     def start(self) -> LiveView:
-        """Begin, and show the view where somebody watches."""
+        """Begin; shown where somebody watches."""
         if self._widget:
             self._show()
         self._begin()

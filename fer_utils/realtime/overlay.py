@@ -1,11 +1,6 @@
-"""Drawing on a frame: small annotators, each with one `annotate(frame, …)` that draws in place and returns the frame.
-
-`annotate` puts them together on a copy. Frames are uint8 [H, W, 3], RGB; tracks are classified, boxes in frame pixels.
-"""
+"""Drawing on a frame: small annotators that draw in place, and `annotate`, which puts them together on a copy."""
 
 from __future__ import annotations
-
-from collections.abc import Iterable, Sequence
 
 import cv2
 import numpy as np
@@ -16,14 +11,12 @@ from fer_utils.faces import Box
 from fer_utils.realtime._pipeline import Result
 from fer_utils.realtime.tracker import UNCERTAIN, Track
 
-__all__ = ["BarAnnotator", "BlurAnnotator", "BoxAnnotator", "LabelAnnotator", "annotate"]
+__all__ = ["annotate", "blur_face", "draw_bars", "draw_box", "draw_label"]
 
 NOTICE = "Apparent expression: what a face looks like, not what a person feels."
 NOTICE_SECONDS = 4.0
-
+# RGB by class, as in the figures. Every label is written out too, so nobody has to tell colours apart.
 COLORS = {name: tuple(bytes.fromhex(code[1:])) for name, code in data.COLORS.items()} | {UNCERTAIN: (140, 140, 140)}
-"""RGB by class, as in the figures. Every label is written out too, so nobody has to tell colours apart."""
-
 FONT = cv2.FONT_HERSHEY_SIMPLEX
 WHITE, DARK, GRAY = (255, 255, 255), (24, 24, 28), (70, 70, 76)
 SMALL_FACE = 70  # pixels at 480 lines; below, bars would hide more than they tell
@@ -32,28 +25,17 @@ BLOCKS = 6  # a blurred face keeps this many blocks across
 
 
 def annotate(result: Result, *, fps: float | None = None, blur: bool = False) -> np.ndarray:
-    """A copy of a result's frame with what was found drawn on it, and the notice in the first four seconds.
+    """A copy of a result's frame (uint8 [H, W, 3] RGB) with its faces, and the notice in the first four seconds.
 
-    Parameters
-    ----------
-    result : from `pipeline`; not changed.
-    fps : frames a second to show, None for none.
-    blur : make faces unrecognizable, those lost a moment ago too.
-
-    Returns
-    -------
-    uint8 [H, W, 3], RGB.
-
-    Examples
-    --------
-    >>> for result in pipeline("photos/"):
-    ...     cv2.imwrite(f"out/{result.frame.name}", annotate(result)[:, :, ::-1])
+    `fps`: frames a second to show. `blur`: make faces unrecognizable, those lost a moment ago too.
     """
-    canvas = result.frame.image.copy()
+    canvas, tracks = result.frame.image.copy(), result.tracks
     if blur:
-        BlurAnnotator().annotate(canvas, [*result.hidden, *(track.box for track in result.tracks)])
-    for annotator in (BoxAnnotator(), LabelAnnotator(), BarAnnotator()):
-        annotator.annotate(canvas, result.tracks)
+        for box in (*result.hidden, *(track.box for track in tracks)):
+            blur_face(canvas, box)
+    for draw in (draw_box, draw_label, draw_bars) if len(tracks) <= CROWD else (draw_box, draw_label):
+        for track in tracks:
+            draw(canvas, track)
     if fps is not None:
         _text(canvas, f"{fps:.0f} FPS", (8 * _unit(canvas), 8 * _unit(canvas)), back=DARK)
     if result.frame.time < NOTICE_SECONDS or result.frame.name:
@@ -61,67 +43,49 @@ def annotate(result: Result, *, fps: float | None = None, blur: bool = False) ->
     return canvas
 
 
-class BlurAnnotator:
-    """Replaces faces (boxes with a fifth around them) by a few blocks of mean colour. It cannot be undone."""
-
-    def annotate(self, frame: np.ndarray, boxes: Iterable[Box]) -> np.ndarray:
-        for x, y, width, height in boxes:
-            left, top = max(int(x - 0.2 * width), 0), max(int(y - 0.2 * height), 0)
-            part = frame[top : max(int(y + 1.2 * height), 0), left : max(int(x + 1.2 * width), 0)]
-            if part.size:
-                blocks = cv2.resize(part, (BLOCKS, BLOCKS), interpolation=cv2.INTER_AREA)
-                part[:] = cv2.resize(blocks, part.shape[1::-1], interpolation=cv2.INTER_NEAREST)
-        return frame
+def blur_face(frame: np.ndarray, box: Box) -> None:
+    """Replace a face (the box with a fifth around it) by a few blocks of mean colour. It cannot be undone."""
+    x, y, width, height = box
+    left, top = max(int(x - 0.2 * width), 0), max(int(y - 0.2 * height), 0)
+    part = frame[top : max(int(y + 1.2 * height), 0), left : max(int(x + 1.2 * width), 0)]
+    if part.size:
+        blocks = cv2.resize(part, (BLOCKS, BLOCKS), interpolation=cv2.INTER_AREA)
+        part[:] = cv2.resize(blocks, part.shape[1::-1], interpolation=cv2.INTER_NEAREST)
 
 
-class BoxAnnotator:
-    """A box around each face, in its class's colour."""
-
-    def annotate(self, frame: np.ndarray, tracks: Sequence[Track]) -> np.ndarray:
-        for track in tracks:
-            x, y, width, height = track.box
-            corners, thickness = (_point(x, y), _point(x + width, y + height)), max(1, round(2 * _unit(frame)))
-            cv2.rectangle(frame, *corners, COLORS[track.text], thickness, cv2.LINE_AA)
-        return frame
+def draw_box(frame: np.ndarray, track: Track) -> None:
+    """A box around the face, in its class's colour."""
+    x, y, width, height = track.box
+    thickness = max(1, round(2 * _unit(frame)))
+    cv2.rectangle(frame, _point(x, y), _point(x + width, y + height), COLORS[track.text], thickness, cv2.LINE_AA)
 
 
-class LabelAnnotator:
-    """Id, label and confidence above each box, or below it where there is no room."""
-
-    def annotate(self, frame: np.ndarray, tracks: Sequence[Track]) -> np.ndarray:
-        unit = _unit(frame)
-        for track in tracks:
-            x, y, _, height = track.box
-            text = track.text if track.uncertain else f"{track.text} {100 * track.confidence:.0f}%"
-            top = y - 22 * unit if y > 22 * unit else y + height + 4 * unit
-            _text(frame, f"{track.id}: {text}", (x, top), back=COLORS[track.text])
-        return frame
+def draw_label(frame: np.ndarray, track: Track) -> None:
+    """Id, label and confidence above the box, or below it where there is no room."""
+    (x, y, _, height), unit = track.box, _unit(frame)
+    text = track.text if track.uncertain else f"{track.text} {100 * track.confidence:.0f}%"
+    top = y - 22 * unit if y > 22 * unit else y + height + 4 * unit
+    _text(frame, f"{track.id}: {text}", (x, top), back=COLORS[track.text])
 
 
-class BarAnnotator:
-    """Seven bars of probability beside each box, unless the face is small or one of many."""
-
-    def annotate(self, frame: np.ndarray, tracks: Sequence[Track]) -> np.ndarray:
-        for track in tracks:
-            if len(tracks) <= CROWD and track.box[2] >= SMALL_FACE * _unit(frame):
-                self._bars(frame, track, _unit(frame))
-        return frame
-
-    def _bars(self, frame: np.ndarray, track: Track, unit: float) -> None:
-        x, y, width, _ = track.box
-        row, panel, right = 17 * unit, 142 * unit, x + width + 8 * unit
-        left = right if right + panel <= frame.shape[1] else x - 8 * unit - panel
-        left = min(max(left, 0), max(frame.shape[1] - panel, 0))
-        top = min(max(y, 0), max(frame.shape[0] - len(CLASSES) * row - 4 * unit, 0))
-        shaded = frame[int(top) : int(top + len(CLASSES) * row + 6 * unit), int(left) : int(left + panel)]
-        shaded[:] = shaded // 3
-        start, length = left + 66 * unit, 70 * unit
-        for i, (name, p) in enumerate(zip(CLASSES, track.probabilities, strict=True)):
-            line = top + 3 * unit + i * row
-            _text(frame, name, (left + 4 * unit, line), size=0.8)
-            for end, color in ((start + length, GRAY), (start + length * float(p), COLORS[name])):
-                corners = _point(start, line + 4 * unit), _point(end, line + row - 3 * unit)
-                cv2.rectangle(frame, *corners, color, cv2.FILLED)
+def draw_bars(frame: np.ndarray, track: Track) -> None:
+    """Seven bars of probability beside the box, unless the face is small."""
+    (x, y, width, _), unit = track.box, _unit(frame)
+    if width < SMALL_FACE * unit:
+        return
+    row, panel, right = 17 * unit, 142 * unit, x + width + 8 * unit
+    left = right if right + panel <= frame.shape[1] else x - 8 * unit - panel
+    left = min(max(left, 0), max(frame.shape[1] - panel, 0))
+    top = min(max(y, 0), max(frame.shape[0] - len(CLASSES) * row - 4 * unit, 0))
+    shaded = frame[int(top) : int(top + len(CLASSES) * row + 6 * unit), int(left) : int(left + panel)]
+    shaded[:] = shaded // 3
+    start, length = left + 66 * unit, 70 * unit
+    for i, (name, p) in enumerate(zip(CLASSES, track.probabilities, strict=True)):
+        line = top + 3 * unit + i * row
+        _text(frame, name, (left + 4 * unit, line), size=0.8)
+        for end, color in ((start + length, GRAY), (start + length * float(p), COLORS[name])):
+            corners = _point(start, line + 4 * unit), _point(end, line + row - 3 * unit)
+            cv2.rectangle(frame, *corners, color, cv2.FILLED)
 
 
 def _unit(frame: np.ndarray) -> float:

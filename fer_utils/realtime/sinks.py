@@ -26,15 +26,14 @@ from fer_utils.realtime._pipeline import Result
 from fer_utils.realtime.sources import Closing, Frame
 from fer_utils.realtime.tracker import Track
 
-__all__ = ["COLUMNS", "SinkError", "Table", "VideoSink", "Window", "record"]
+__all__ = ["COLUMNS", "SinkError", "Table", "VideoSink", "Window", "copy_sound", "record"]
 
+# Seconds, frame number, picture's name, track, box, the detector's score, landmarks, the label shown, and the seven
+# smoothed probabilities; box and landmarks in frame pixels.
 COLUMNS = (
     "time", "frame", "name", "track", "x", "y", "width", "height", "score",
     *(f"{point}_{axis}" for point in LANDMARKS for axis in "xy"), "label", *CLASSES,
 )
-"""Columns of the CSV: seconds, frame number, picture's name (folders only), track, box and landmarks in frame pixels,
-the detector's score, the label shown, and the seven smoothed probabilities."""
-
 CODECS = {".mp4": "mp4v", ".mkv": "mp4v", ".avi": "MJPG", ".webm": "VP90"}
 SMALLEST = 16  # pixels; encoders refuse less
 RESERVE = 50_000_000  # bytes of the disk that are left free: a full disk would cost the whole video
@@ -42,11 +41,7 @@ QUIT_KEYS, QUIT = (ord("q"), ord("Q"), 27), 10  # the window's process ends with
 
 
 class SinkError(ValueError):
-    """An output that cannot be written.
-
-    >>> try: run("talk.mp4", output="talk.txt")
-    ... except SinkError as error: print(error)
-    """
+    """An output that cannot be written."""
 
 
 class Table(Closing):
@@ -81,14 +76,13 @@ class Table(Closing):
         return f"{self.path} ({self.rows} rows)"
 
     def close(self) -> None:
-        """Close the file; a second call does nothing."""
         self._file.close()
 
 
 def record(frame: Frame, track: Track) -> dict[str, Any]:
     """One face in one frame as plain numbers: the keys of COLUMNS, and `raw` (the frame's own 7 probabilities)."""
-    points = [None] * 10 if track.landmarks is None else [round(float(value), 1) for value in track.landmarks.ravel()]
     box = [round(value, 1) for value in track.box]
+    points = [round(float(value), 1) for value in track.landmarks.ravel()]
     smoothed, raw = ([round(float(p), 4) for p in row] for row in (track.probabilities, track.raw))
     head = (round(frame.time, 3), frame.index, frame.name, track.id, *box, round(track.score, 3))
     return dict(zip(COLUMNS, (*head, *points, track.text, *smoothed), strict=True)) | {"raw": raw}
@@ -97,25 +91,12 @@ def record(frame: Frame, track: Track) -> dict[str, Any]:
 class VideoSink(Closing):
     """A video file, written under a temporary name and moved into place when it is closed, whatever ended the work.
 
-    Parameters
-    ----------
-    path : `.mp4`, `.mkv`, `.avi` or `.webm`.
-    fps : frames a second of the file.
-    live : frames come when they come: repeat or skip some, so that the video lasts as long as what it shows.
-
-    Raises
-    ------
-    SinkError when the ending is unknown, the place cannot be written, the disk is full, or OpenCV cannot encode.
-
-    Examples
-    --------
-    >>> with VideoSink("out.mp4", fps=30) as video:
-    ...     video.write(image)
+    `live`: frames come when they come; some are repeated or skipped, so that the video lasts as long as what it shows.
     """
 
     def __init__(self, path: str | Path, *, fps: float = 25.0, live: bool = False) -> None:
         self.path, self.fps, self.live = Path(path).expanduser(), fps, live
-        self.frames, self._writer, self._size, self._start = 0, None, (0, 0), None
+        self.frames, self._writer = 0, None
         if self.path.suffix.lower() not in CODECS:
             raise SinkError(f"output: the name must end in {', '.join(CODECS)}; got {self.path.name}")
         if self.path.is_dir():
@@ -127,15 +108,11 @@ class VideoSink(Closing):
             raise SinkError(f"output: cannot write {self.path}: {error.strerror}") from None
 
     def write(self, image: np.ndarray, *, seconds: float = 0.0) -> None:
-        """Append a frame: uint8 [H, W, 3] RGB, shown at `seconds` (only live sinks read it).
-
-        The first frame sets the size; others are fitted into it with black borders.
-        """
+        """Append a frame (uint8 [H, W, 3] RGB), fitted into the size of the first; `seconds`: when it was live."""
         if self._writer is None:
-            self._open(image)
+            self._writer, self._start = self._open(image), seconds
         if self.frames % 25 == 0 and shutil.disk_usage(self.path.parent).free < RESERVE:
             raise SinkError(f"output: the disk of {self.path} is full; the video ends after {self.frames} frames")
-        self._start = seconds if self._start is None else self._start
         due = round((seconds - self._start) * self.fps) + 1 if self.live else self.frames + 1
         bgr = _fit(image, self._size)[:, :, ::-1]
         for _ in range(due - self.frames):
@@ -143,7 +120,7 @@ class VideoSink(Closing):
             self.frames += 1
 
     def close(self) -> None:
-        """Finish the file and move it into place; without a frame nothing is left. A second call does nothing."""
+        """Finish the file and move it into place; without a frame nothing is left."""
         writer, self._writer = self._writer, None
         if writer is not None:
             writer.release()
@@ -155,13 +132,14 @@ class VideoSink(Closing):
     def __str__(self) -> str:
         return f"{self.path} ({self.frames} frames)"
 
-    def _open(self, image: np.ndarray) -> None:
+    def _open(self, image: np.ndarray) -> cv2.VideoWriter:
         height, width = (max(SMALLEST, side + side % 2) for side in image.shape[:2])
+        self._size = width, height
         code = cv2.VideoWriter_fourcc(*CODECS[self.path.suffix.lower()])
-        writer = cv2.VideoWriter(os.fspath(self._temporary), cv2.CAP_FFMPEG, code, self.fps, (width, height))
+        writer = cv2.VideoWriter(os.fspath(self._temporary), cv2.CAP_FFMPEG, code, self.fps, self._size)
         if not writer.isOpened():
             raise SinkError(f"output: this OpenCV cannot encode {self.path.name} ({width} × {height}, {self.fps:g}/s)")
-        self._writer, self._size = writer, (width, height)
+        return writer
 
 
 def _fit(image: np.ndarray, size: tuple[int, int]) -> np.ndarray:
@@ -182,15 +160,14 @@ def _fit(image: np.ndarray, size: tuple[int, int]) -> np.ndarray:
 def copy_sound(source: str | Path, video: str | Path) -> str | None:
     """Give `video`, a silent copy of `source` that may end earlier, the source's sound; ffmpeg does it.
 
-    Sound that the container of `video` cannot hold is encoded again. Whatever goes wrong, the silent video stays.
-    Returns None when the sound was added or the source has none, else one sentence for the user.
+    Whatever goes wrong, the silent video stays, and a sentence for the user comes back.
     """
     silent, program = f"{Path(video).name} has no sound: ffmpeg", shutil.which("ffmpeg")
     if program is None:
         return f"{silent}, which could copy it, is not installed"
     command = [program, "-v", "error", "-nostdin", "-y", "-i", str(video), "-i", str(source)]
     command += ["-map", "0:v:0", "-map", "1:a?", "-c:v", "copy", "-shortest"]
-    for codec in (["-c:a", "copy"], []):
+    for codec in (["-c:a", "copy"], []):  # sound that the container cannot hold is encoded again
         try:
             with paths.atomic(video) as temporary:
                 subprocess.run([*command, *codec, temporary], check=True, capture_output=True, text=True)
@@ -203,9 +180,7 @@ def copy_sound(source: str | Path, video: str | Path) -> str | None:
 class Window(Closing):
     """Shows frames and notices `q`, Esc or the closed window, in a process of its own.
 
-    Qt, which OpenCV's windows use, ends the whole process when there is no display or when the display goes away. Here
-    that ends only the window: the video and the table that are being written go on.
-
+    OpenCV's Qt ends its whole process when the display is missing or goes away: here that ends the window only.
     """
 
     def __init__(self, title: str) -> None:
@@ -227,11 +202,10 @@ class Window(Closing):
 
     @property
     def failed(self) -> bool:
-        """There is no display (any more), and so no window, though the user did not close it."""
+        """Whether the window is gone, though the user did not close it: there is no display (any more)."""
         return self._process.poll() not in (None, 0, QUIT)
 
     def close(self) -> None:
-        """Close the window; a second call does nothing."""
         with suppress(OSError):
             self._process.stdin.close()
         with suppress(subprocess.TimeoutExpired):

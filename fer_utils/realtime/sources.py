@@ -12,7 +12,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Iterable, Iterator
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -39,27 +39,15 @@ POLL = 0.1  # seconds; Windows delivers Ctrl-C only between two waits
 
 
 class SourceError(ValueError):
-    """A source that is not there or cannot be read.
-
-    >>> try: open_source("missing.mp4")
-    ... except SourceError as error: print(error)
-    """
+    """A source that is not there or cannot be read."""
 
 
 class CaptureLost(SourceError):
-    """A live source stopped delivering and could not be opened again.
-
-    >>> try: run("rtsp://door/1", output="door.mp4")
-    ... except CaptureLost: print("the video until then is complete")
-    """
+    """A live source stopped delivering and could not be opened again."""
 
 
 class CaptureTimeout(CaptureLost):
-    """A live source is open but sends nothing.
-
-    >>> try: run(0, output="desk.mp4")
-    ... except CaptureTimeout: print("the camera hangs")
-    """
+    """A live source is open but sends nothing."""
 
 
 @dataclass(frozen=True)
@@ -69,8 +57,7 @@ class Frame:
     Attributes
     ----------
     image : uint8 [H, W, 3], RGB, 0–255.
-    time : seconds since the source's first frame.
-    index : 0, 1, 2 …
+    time : seconds since the source's first frame. `index` : 0, 1, 2 …
     name : the file's name (separate pictures), else empty.
 
     Examples
@@ -86,10 +73,7 @@ class Frame:
 
 
 def as_frame(image: np.ndarray) -> np.ndarray:
-    """Any picture (see `pipeline` for what arrays may be) as uint8 [H, W, 3] RGB; alpha is dropped.
-
-    Raises ImageError for an empty array, another shape or dtype, or values outside the range.
-    """
+    """Any picture (see `pipeline`) as uint8 [H, W, 3] RGB; alpha is dropped. ImageError for what is none."""
     image = np.asarray(image)
     channels = 1 if image.ndim == 2 else image.shape[2] if image.ndim == 3 else 0
     if channels not in (1, 3, 4) or not image.size:
@@ -99,52 +83,52 @@ def as_frame(image: np.ndarray) -> np.ndarray:
     return np.ascontiguousarray(np.broadcast_to(image, (*image.shape[:2], 3)) if channels == 1 else image[:, :, :3])
 
 
+def decode(content: bytes | memoryview) -> np.ndarray | None:
+    """An encoded picture (JPEG, PNG …) as uint8 [H, W, 3] RGB; None when it is none, or larger than OpenCV accepts."""
+    try:
+        # imdecode instead of imread: file names outside ASCII work on Windows too.
+        bgr = cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_COLOR)
+    except cv2.error:
+        return None
+    return None if bgr is None else as_frame(bgr[:, :, ::-1])
+
+
 class Closing(AbstractContextManager):
-    """What has a `close()` that leaving the `with` block calls."""
+    """What has a `close()` that leaving the `with` block calls; a second call does nothing."""
 
     def __exit__(self, *_: object) -> None:
         self.close()
 
 
 class Source(Closing):
-    """What all sources share. Iterate it for frames; leaving the `with` block (or `close()`) gives the device back.
+    """Iterate it for frames. `live`: only the newest frame counts; `still`: frames are separate pictures, not a video.
 
-    Attributes
-    ----------
-    title : what to call it. `fps` : nominal frames a second.
-    live : only the newest frame counts. `still` : frames are separate pictures, not a video.
-    path : the video file that is read, None for anything else. `stopped` : whether `stop()` was called.
-    notes : what went wrong without ending the work, to be shown to the user.
-
-    Examples
-    --------
-    >>> with open_source("talk.mp4") as source:
-    ...     brightness = [frame.image.mean() for frame in source]
+    `path` is the video file that is read, if any; `notes` say what went wrong without ending the work.
     """
 
-    live = still = False
+    live = still = stopped = False
     fps = 25.0
     path: Path | None = None
 
-    def __init__(self, title: str) -> None:
-        self.title, self.stopped = title, False
+    def __init__(self, title: str, frames: Iterable[Frame] = ()) -> None:
+        self.title, self._frames = title, frames
         self.notes: list[str] = []
 
     def __iter__(self) -> Iterator[Frame]:
-        raise NotImplementedError
+        return iter(self._frames)
 
     def stop(self) -> None:
         """Make a running iteration end soon; may be called from a signal handler or another thread."""
         self.stopped = True
 
     def close(self) -> None:
-        """Give everything back; a second call does nothing."""
+        """Give the device back."""
 
 
 class Buffered(Source):
     """Pictures that another thread puts in: handed out in order, or (live) only the newest. A base class."""
 
-    def __init__(self, title: str, *, patience: float = 5.0) -> None:
+    def __init__(self, title: str, *, patience: float) -> None:
         super().__init__(title)
         self.number, self._patience, self._taken = 0, patience, 0
         self._reopening = self._ended = False
@@ -170,18 +154,16 @@ class Buffered(Source):
             self._changed.notify_all()
 
     def _take(self) -> tuple[np.ndarray, float, int] | None:
+        count = f"(after {self._taken} frames)"
         with self._changed:
             end = time.monotonic() + self._patience
             while not self._changed.wait_for(lambda: self._waiting or self._ended or self.stopped, POLL):
                 if self.live and not self._reopening and time.monotonic() > end:
-                    raise CaptureTimeout(self._reason(f"sent no frame for {self._patience:g} s"))
+                    raise CaptureTimeout(f"source: {self.title} sent no frame for {self._patience:g} s {count}")
             if self.live and not (self._waiting or self.stopped):
-                raise CaptureLost(self._reason("stopped delivering frames"))
+                raise CaptureLost(f"source: {self.title} stopped delivering frames {count}")
             self._changed.notify_all()
             return self._waiting.popleft() if self._waiting and not self.stopped else None
-
-    def _reason(self, what: str) -> str:
-        return f"source: {self.title} {what} (after {self._taken} frames)"
 
     def stop(self) -> None:
         with self._changed:
@@ -196,18 +178,15 @@ class Capture(Buffered):
     (its URL) is live: it gives the newest frame, with the time it arrived, and is opened again when it goes away.
     """
 
-    def __init__(self, target: int | str | Path, *, title: str = "", patience: float = 5.0) -> None:
-        capture = open_capture(target, patience=patience)
-        if capture is None:
-            raise SourceError(f"source: {_obstacle(target)}; must be {ALLOWED}")
-        fps, self._total = capture.get(cv2.CAP_PROP_FPS), int(capture.get(cv2.CAP_PROP_FRAME_COUNT))
+    def __init__(self, target: int | str | Path, *, title: str = "", patience: float) -> None:
+        self._target, self._capture = target, open_capture(target, patience)
+        fps, self._total = self._capture.get(cv2.CAP_PROP_FPS), int(self._capture.get(cv2.CAP_PROP_FRAME_COUNT))
         # A file on a web server has a length, a stream has none.
         self.live = isinstance(target, int) or (isinstance(target, str) and self._total <= 0)
         super().__init__(title or (f"camera {target}" if isinstance(target, int) else str(target)), patience=patience)
         self.fps = fps if 0 < fps <= (240 if self.live else 1000) else 25.0
         # The embedded clip, which has a title, has no sound to copy.
         self.path = target if isinstance(target, Path) and not title else None
-        self._target, self._capture = target, capture
         self._thread = threading.Thread(target=self._run, name="capture", daemon=True)
 
     def __iter__(self) -> Iterator[Frame]:
@@ -245,8 +224,8 @@ class Capture(Buffered):
         self._capture.release()
         self._reopening, end = True, time.monotonic() + self._patience
         while not self.stopped and time.monotonic() < end:
-            if (capture := open_capture(self._target, patience=self._patience)) is not None:
-                self._capture, self._reopening = capture, False
+            with suppress(SourceError):
+                self._capture, self._reopening = open_capture(self._target, self._patience), False
                 return True
             time.sleep(0.2)
         return False
@@ -283,89 +262,53 @@ class Pictures(Source):
             raise SourceError(f"source: no picture in {self.title} can be read")
 
 
-class Arrays(Source):
-    """Arrays from the user's own code (see `as_frame`), taken as video."""
-
-    def __init__(self, images: Iterable[np.ndarray], *, fps: float = 25.0) -> None:
-        super().__init__("frames")
-        self._images, self.fps = images, fps
-
-    def __iter__(self) -> Iterator[Frame]:
-        for index, image in enumerate(self._images):
-            yield Frame(as_frame(image), index / self.fps, index)
-
-
 def open_source(source: int | str | Path | Iterable[np.ndarray] | Source, *, patience: float = 5.0) -> Source:
-    """The source that a user's word names.
+    """What `source` (see `pipeline`) names; SourceError when it is missing or unreadable.
 
-    Parameters
-    ----------
-    source : a camera's number, a file, a folder, a URL, `"clip"`, arrays as in `pipeline`, or an open Source.
-    patience : seconds to wait for a live frame, and to try to open a device again that went away, before giving up.
-
-    Raises
-    ------
-    SourceError when it is missing or unreadable.
-
-    Examples
-    --------
-    >>> with open_source("rtsp://door/1", patience=30) as source:
-    ...     summary = run(source, output="door.mp4")
+    `patience`: seconds to wait for a live frame, and to try to open a device that went away, before giving up.
     """
     if isinstance(source, Source):
         return source
     if isinstance(source, (int, np.integer)) or (isinstance(source, str) and source.strip().isdecimal()):
         return Capture(int(source), patience=patience)
     if not isinstance(source, (str, Path)):
-        return Arrays(source)
+        frames = (Frame(as_frame(image), index / Source.fps, index) for index, image in enumerate(source))
+        return Source("frames", frames)
     if source == CLIP:
-        return Capture(data.clip_path(), title="the embedded clip")
+        return Capture(data.clip_path(), title="the embedded clip", patience=patience)
     if "://" in str(source):
         return Capture(str(source), patience=patience)
     path = Path(source).expanduser()
     is_picture = path.is_dir() or (path.is_file() and path.suffix.lower() in PICTURES)
-    return Pictures(path) if is_picture else Capture(path)
+    return Pictures(path) if is_picture else Capture(path, patience=patience)
 
 
-def open_capture(target: int | str | Path, *, patience: float = 5.0) -> cv2.VideoCapture | None:
-    """Open a camera (its number), a URL or a file; None when that fails. `patience`: seconds that a URL may take."""
+def open_capture(target: int | str | Path, patience: float) -> cv2.VideoCapture:
+    """Open a camera (its number), a URL (which may take `patience` seconds) or a file; SourceError with the cause."""
     if isinstance(target, str):
         limit = int(patience * 1000)
         limits = [cv2.CAP_PROP_OPEN_TIMEOUT_MSEC, limit, cv2.CAP_PROP_READ_TIMEOUT_MSEC, limit]
         capture = cv2.VideoCapture(target, cv2.CAP_FFMPEG, limits)
+        problem = f"nothing can be read from {target}"
+    elif isinstance(target, int):
+        capture = cv2.VideoCapture(target)
+        for option, value in CAMERA.items():
+            capture.set(option, value)
+        found = f" (cameras found: {', '.join(map(str, cameras())) or 'none'})" if sys.platform == "linux" else ""
+        problem = f"camera {target} cannot be opened{found}"
     else:
-        capture = cv2.VideoCapture(target if isinstance(target, int) else str(target))
+        capture = cv2.VideoCapture(str(target))
+        problem = f"there is no file {target}"
+        if target.is_file():
+            size = f"{target.stat().st_size:,} bytes"
+            problem = f"{target} ({size}) is not a video that OpenCV reads, or cut off before its index"
     if not capture.isOpened():
         capture.release()
-        return None
-    for option, value in CAMERA.items() if isinstance(target, int) else ():
-        capture.set(option, value)
+        raise SourceError(f"source: {problem}; must be {ALLOWED}")
     return capture
-
-
-def _obstacle(target: int | str | Path) -> str:
-    """Why a capture could not be opened."""
-    if isinstance(target, int):
-        found = f" (cameras found: {', '.join(map(str, cameras())) or 'none'})" if sys.platform == "linux" else ""
-        return f"camera {target} cannot be opened{found}"
-    if isinstance(target, str):
-        return f"nothing can be read from {target}"
-    if not target.is_file():
-        return f"there is no file {target}"
-    return f"{target} ({target.stat().st_size:,} bytes) is not a video that OpenCV reads, or cut off before its index"
 
 
 def cameras() -> list[int]:
     """Numbers of the cameras that Linux lists in /dev; elsewhere only opening one tells."""
     names = (path.name.removeprefix("video") for path in Path("/dev").glob("video*"))
     return sorted(int(name) for name in names if name.isdecimal())
-
-
-def decode(content: bytes | memoryview) -> np.ndarray | None:
-    """An encoded picture (JPEG, PNG …) as uint8 [H, W, 3] RGB; None when it is none, or larger than OpenCV accepts."""
-    try:
-        # imdecode instead of imread: file names outside ASCII work on Windows too.
-        bgr = cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_COLOR)
-    except cv2.error:
-        return None
-    return None if bgr is None else as_frame(bgr[:, :, ::-1])

@@ -1,4 +1,4 @@
-"""What a run of the real-time pipeline amounted to: speed, faces and, where the truth is known, how many were found."""
+"""What a run amounted to: speed, faces and, where the truth is known, how many were found."""
 
 from __future__ import annotations
 
@@ -17,57 +17,35 @@ __all__ = ["Detection", "Summary", "detection"]
 
 MATCH = 0.3  # a found box and the true one must overlap this much (IoU): MTCNN frames a face tighter than people do
 KEPT = 10_000  # frames whose times are remembered: enough for percentiles, and flat memory in a run of days
-OUTSIDE = ("read", "write")  # stages that are no latency
 
 
 @dataclass(frozen=True)
 class Detection:
-    """How the boxes found compare with the truth, in frames.
+    """How the boxes found compare with the truth."""
 
-    Attributes
-    ----------
-    with_face, found : frames that hold a face, and in how many of them it was found.
-    without, false : frames without one, and in how many one was seen.
-    partial : frames with too little of the face to ask for it or to object.
-    stray : boxes that lie elsewhere than the true face.
-
-    Examples
-    --------
-    >>> str(detection(boxes, truth))
-    'face found in 165 of 167 frames that hold one (98.8 %), …'
-    """
-
-    with_face: int
-    found: int
-    without: int
-    false: int
-    partial: int
-    stray: int
-
-    @property
-    def rate(self) -> float:
-        """Share of the frames with a face in which it was found, 0–1."""
-        return self.found / self.with_face if self.with_face else float("nan")
+    with_face: int  # frames that hold a face
+    found: int  # … in which it was found
+    without: int  # frames without one
+    false: int  # … in which one was seen
+    partial: int  # frames with too little of the face to ask for it or to object
+    stray: int  # boxes that lie elsewhere than the true face
 
     def __str__(self) -> str:
+        rate = 100 * self.found / self.with_face if self.with_face else float("nan")
         return (
-            f"face found in {self.found} of {self.with_face} frames that hold one ({100 * self.rate:.1f} %), "
+            f"face found in {self.found} of {self.with_face} frames that hold one ({rate:.1f} %), "
             f"false detections in {self.false} of {self.without} frames that hold none, {self.stray} stray boxes "
             f"({self.partial} frames with less than the face are not counted)"
         )
 
 
 def detection(found: Sequence[Sequence[Box]], truth: Sequence[ClipTruth]) -> Detection:
-    """Compare the boxes found in each frame with the truth about it.
+    """Compare the boxes found in each frame with the truth about it; str() of the answer is a sentence.
 
     Parameters
     ----------
     found : boxes (x, y, width, height in pixels) of each frame.
-    truth : one entry a frame, as `data.clip_truth()` has it; may go on after the last frame.
-
-    Raises
-    ------
-    ValueError when `truth` is shorter than `found`.
+    truth : one entry a frame, as `data.clip_truth()` has it; ValueError when it is shorter than `found`.
 
     Examples
     --------
@@ -87,23 +65,12 @@ def detection(found: Sequence[Sequence[Box]], truth: Sequence[ClipTruth]) -> Det
 
 
 class Summary:
-    """Add results as they come; read it at any time.
-
-    Attributes
-    ----------
-    frames, faces, frames_with_face : counts.
-    labels : frames by label. `tracks` : the same for each track's id.
-
-    Examples
-    --------
-    >>> summary = run("talk.mp4")
-    >>> summary.fps, summary.percentile(95), summary.labels.most_common(1)
-    """
+    """What a run amounted to; it may be read while the run goes on."""
 
     def __init__(self) -> None:
         self.frames = self.faces = self.frames_with_face = 0
-        self.labels: Counter[str] = Counter()
-        self.tracks: dict[int, Counter[str]] = {}
+        self.labels: Counter[str] = Counter()  # frames by label
+        self.tracks: dict[int, Counter[str]] = {}  # the same for each track's id
         self._spent: deque[dict[str, float]] = deque(maxlen=KEPT)
         self._ends: deque[float] = deque(maxlen=30)
         self._start = self._last = time.perf_counter()
@@ -142,7 +109,7 @@ class Summary:
 
     def percentile(self, q: float) -> float:
         """Percentile (0–100) of the milliseconds from a frame's arrival to its labels drawn."""
-        work = [spent for stage, spent in self.stages.items() if stage not in OUTSIDE]
+        work = [spent for stage, spent in self.stages.items() if stage not in ("read", "write")]
         return float(np.percentile(np.sum(work, axis=0), q)) if work else float("nan")
 
     def lines(self) -> list[str]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 
 import cv2
 import numpy as np
@@ -26,37 +27,22 @@ MAX_GAP = 1.0  # seconds that a face may be out of sight and keep its id
 CONFIRM = 0.95  # a new face with a lower score must be seen twice before it counts
 
 
-@dataclass
+@dataclass(eq=False)
 class Track:
-    """One face followed over time.
+    """One face followed over time, as last seen."""
 
-    Attributes
-    ----------
-    id : 1, 2, 3 … in order of appearance, never used twice; 0 while the face waits to be confirmed.
-    box : x, y, width, height in frame pixels, when last seen. `score` : the detector's confidence in it, 0–1.
-    landmarks : float32 [5, 2], x and y in frame pixels, or None.
-    time : seconds, when last seen.
-    raw : float32 [7], probabilities of the last frame; `probabilities` : the same, smoothed; None until classified.
-    label : the class shown, kept until another leads clearly. `uncertain` : no class reaches `min_confidence`.
-
-    Examples
-    --------
-    >>> for track in result.tracks:
-    ...     print(track.id, track.text, track.confidence, track.box)
-    """
-
-    box: Box
-    score: float
-    landmarks: np.ndarray | None
-    time: float
-    id: int = 0
-    hits: int = 1
-    velocity: np.ndarray = field(default_factory=lambda: np.zeros(2))
-    raw: np.ndarray | None = None
-    probabilities: np.ndarray | None = None
-    classified: float = 0.0
-    label: str = ""
-    uncertain: bool = True
+    box: Box  # frame pixels
+    score: float  # the detector's confidence in it, 0–1
+    landmarks: np.ndarray  # float32 [5, 2], x and y in frame pixels
+    time: float  # seconds
+    id: int = 0  # 1, 2, 3 … in order of appearance, never used twice; 0 while the face waits to be confirmed
+    hits: int = 1  # times seen
+    velocity: np.ndarray = field(default_factory=lambda: np.zeros(2))  # of the box's centre, pixels a second
+    raw: np.ndarray | None = None  # float32 [7], probabilities of the last frame
+    probabilities: np.ndarray | None = None  # the same, smoothed
+    classified: float = 0.0  # seconds, when last classified
+    label: str = ""  # the class shown, kept until another leads clearly
+    uncertain: bool = True  # whether no class reaches `min_confidence`
 
     @property
     def text(self) -> str:
@@ -94,7 +80,7 @@ class Tracker:
 
     @property
     def visible(self) -> list[Track]:
-        """Tracks that were seen in the last frame, those waiting to be confirmed included."""
+        """Tracks that were seen in the last frame, confirmed or not."""
         return [track for track in self.tracks if track.time == self._now]
 
     @property
@@ -103,17 +89,20 @@ class Tracker:
         return [track for track in self.tracks if track.id and track.time != self._now]
 
     def update(
-        self, faces: Sequence[Face], time: float, *, owners: Sequence[Track | None] | None = None, sure: bool = False
+        self, faces: Sequence[Face], time: float, *, owners: Sequence[Track | None] = (), sure: bool = False
     ) -> list[Track]:
-        """Take in the faces (in frame pixels) of the frame at `time` (seconds, never backwards).
+        """Take in the faces of the frame at `time` (seconds, never backwards); returns its confirmed tracks by id.
 
-        `owners`: the track that each face is known to belong to (it was searched at that track's place), or None: it is
-        matched with the other tracks. `sure`: new faces need no confirmation (there will be no second frame). Returns
-        the confirmed tracks seen in this frame, by id. They go on living: copy what you keep.
+        `owners`: the track that each face is known to belong to, or None. `sure`: new faces need no confirmation.
         """
-        self._now = time
+        self._now, owners = time, list(owners) or [None] * len(faces)
         self.tracks = [track for track in self.tracks if time - track.time <= MAX_GAP]
-        for face, track in zip(faces, self._match(faces, time, owners or [None] * len(faces)), strict=True):
+        free = [track for track in self.tracks if track not in owners]
+        new = [i for i, owner in enumerate(owners) if owner is None]
+        cost = np.array([[_distance(track.predicted(time), faces[i].box) for i in new] for track in free])
+        for row, column in assign(cost.reshape(len(free), len(new)), limit=GATE):
+            owners[new[column]] = free[row]
+        for face, track in zip(faces, owners, strict=True):
             if track is None:
                 self.tracks.append(Track(face.box, face.score, face.landmarks, time))
             else:
@@ -141,22 +130,9 @@ class Tracker:
         """Forget all faces (another scene follows); ids go on counting."""
         self.tracks, self._now = [], -np.inf
 
-    def _match(self, faces: Sequence[Face], time: float, owners: Sequence[Track | None]) -> list[Track | None]:
-        result = list(owners)
-        free = [track for track in self.tracks if not any(track is owner for owner in owners)]
-        open_faces = [i for i, owner in enumerate(owners) if owner is None]
-        cost = np.array([[_distance(track.predicted(time), faces[i].box) for i in open_faces] for track in free])
-        for row, column in assign(cost.reshape(len(free), len(open_faces)), limit=GATE):
-            result[open_faces[column]] = free[row]
-        return result
-
 
 def flicker(labels: Sequence[str], times: Sequence[float]) -> float:
-    """Label changes a second over one track.
-
-    Parameters
-    ----------
-    labels, times : what was shown and when (seconds), frame by frame. ValueError when they differ in length.
+    """Label changes a second over one track: `labels` shown at `times` (seconds), of equal length, else ValueError.
 
     Examples
     --------
@@ -165,15 +141,12 @@ def flicker(labels: Sequence[str], times: Sequence[float]) -> float:
     """
     if len(labels) != len(times):
         raise ValueError(f"times: must have one entry a label; got {len(times)} for {len(labels)} labels")
-    changes = sum(a != b for a, b in zip(labels, labels[1:], strict=False))
-    return changes / (times[-1] - times[0]) if len(times) > 1 and times[-1] > times[0] else 0.0
+    changes = sum(a != b for a, b in pairwise(labels))
+    return changes / (times[-1] - times[0]) if changes and times[-1] > times[0] else 0.0
 
 
 def assign(cost: np.ndarray, *, limit: float) -> list[tuple[int, int]]:
-    """Pairs (row, column) of least total cost, each row and column used once, in row order.
-
-    `cost`: float [rows, columns], finite; either side may be 0. A pair that costs more than `limit` stays unpaired.
-    """
+    """Pairs (row, column) of least total `cost` (float [rows, columns]), none above `limit`, each used once."""
     rows, columns = cost.shape
     if not cost.size:
         return []

@@ -18,7 +18,9 @@ import numpy as np
 import pytest
 
 from fer_utils.models import ModelError
-from fer_utils.realtime import BrowserCamera, BrowserSource, CaptureTimeout, Settings, open_source
+from fer_utils.realtime import BrowserCamera, Settings
+from fer_utils.realtime.browser import BrowserSource
+from fer_utils.realtime.sources import CaptureTimeout, open_source
 
 
 @pytest.fixture(scope="module")
@@ -84,7 +86,7 @@ def test_frames_of_the_page_come_back_annotated_and_their_numbers_stay(start, cl
         drawn = decoded(picture)
         assert drawn.shape == frame.shape
         if number == 1:
-            assert np.median(drawn[-20:, :420]) < 40 < np.median(frame[-20:, :420]), "the notice stands at the lower edge"
+            assert np.median(drawn[-20:, :420]) < 40 < np.median(frame[-20:, :420]), "the notice, below"
         assert np.abs(drawn[300:400, 400:].astype(int) - frame[300:400, 400:]).mean() < 6, "colours in the right order"
     assert re.fullmatch(r"[\d.]+ s – \d+: Happy \d+ %", content["text"])
     page.send("stop")

@@ -13,8 +13,9 @@ import realtime_tools as tools
 from nbclient import NotebookClient
 
 from fer_utils import paths
-from fer_utils.realtime import LiveView, Settings, SourceError, choose_source, is_interactive, notebook
-from fer_utils.realtime.sources import cameras
+from fer_utils.realtime import LiveView, Settings, choose_source, notebook
+from fer_utils.realtime.notebook import is_interactive
+from fer_utils.realtime.sources import SourceError, cameras
 
 
 @pytest.fixture(scope="module")
@@ -54,7 +55,7 @@ def test_files_and_urls_are_taken_as_they_are():
 
 def test_an_executed_notebook_is_not_interactive():
     assert not is_interactive()
-    cell = nbformat.v4.new_code_cell("from fer_utils.realtime import is_interactive\nis_interactive()")
+    cell = nbformat.v4.new_code_cell("from fer_utils.realtime.notebook import is_interactive\nis_interactive()")
     executed = nbformat.v4.new_notebook(cells=[cell])
     NotebookClient(executed, timeout=60, resources={"metadata": {"path": str(paths.ROOT)}}).execute()
     assert executed.cells[0].outputs[0].data["text/plain"] == "False"
@@ -67,7 +68,8 @@ def test_a_kernel_that_somebody_talks_to_is_interactive():
     try:
         said = []
         client.execute_interactive(
-            "from fer_utils.realtime import is_interactive; print(is_interactive())", allow_stdin=True, timeout=60,
+            "from fer_utils.realtime.notebook import is_interactive; print(is_interactive())",
+            allow_stdin=True, timeout=60,
             output_hook=lambda message: said.append(message["content"].get("text", "")),
         )
         assert "".join(said).strip() == "True"

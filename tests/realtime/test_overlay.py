@@ -7,7 +7,10 @@ import numpy as np
 import pytest
 
 from fer_utils.data import CLASSES, COLORS
-from fer_utils.realtime import Frame, Result, Track, annotate, overlay
+from fer_utils.realtime import Frame, overlay
+from fer_utils.realtime._pipeline import Result
+from fer_utils.realtime.overlay import annotate
+from fer_utils.realtime.tracker import Track
 
 BLACK = np.zeros((480, 640, 3), np.uint8)
 NOISE = np.random.default_rng(1).integers(0, 256, (480, 640, 3), np.uint8)

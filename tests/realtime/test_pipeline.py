@@ -9,8 +9,8 @@ import realtime_tools as tools
 
 from fer_utils.faces import Detector, crop_face, to_inputs
 from fer_utils.models import Classifier, ModelError
-from fer_utils.realtime import Frame, Pipeline, Settings, best_model
-from fer_utils.realtime._pipeline import STAGES
+from fer_utils.realtime import Frame, Pipeline, Settings
+from fer_utils.realtime._pipeline import STAGES, best_model
 
 
 @pytest.fixture

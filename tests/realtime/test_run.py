@@ -20,11 +20,11 @@ import realtime_tools as tools
 from fer_utils import paths
 from fer_utils.data import CLASSES
 from fer_utils.faces import ImageError
-from fer_utils.realtime import CaptureLost, Settings, open_source, pipeline, run
+from fer_utils.realtime import Settings, pipeline, run
 from fer_utils.realtime.__main__ import main
+from fer_utils.realtime.sources import CaptureLost, open_source
 
 NOISE = np.random.default_rng(0).integers(0, 256, (60, 120, 160, 3), np.uint8)
-
 
 
 def command(*arguments: object) -> list[str]:

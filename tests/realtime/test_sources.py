@@ -12,8 +12,8 @@ import pytest
 import realtime_tools as tools
 
 from fer_utils.faces import ImageError
-from fer_utils.realtime import CaptureLost, CaptureTimeout, SourceError, open_source, sources
-from fer_utils.realtime.sources import as_frame
+from fer_utils.realtime import sources
+from fer_utils.realtime.sources import CaptureLost, CaptureTimeout, SourceError, as_frame, open_source
 
 RED = np.zeros((96, 128, 3), np.uint8)
 RED[:, :, 0] = 250
