@@ -8,7 +8,6 @@ from fer_utils.models._build import (
     TITLES,
     WeightsError,
     build,
-    find_weights,
     load,
     macs,
     reestimate_batchnorm,
@@ -22,6 +21,6 @@ from fer_utils.models.onnx_export import export_onnx, export_run, latency, parit
 
 __all__ = [
     "BACKBONES", "TITLES", "Classifier", "ModelError", "WeightsError", "available", "build", "export_onnx",
-    "export_run", "find_weights", "latency", "load", "macs", "manifest", "parity", "probabilities", "quantize",
+    "export_run", "latency", "load", "macs", "manifest", "parity", "probabilities", "quantize",
     "read_weights", "reestimate_batchnorm", "title", "update_manifest", "write_weights",
 ]

@@ -24,9 +24,7 @@ if TYPE_CHECKING:
     import keras
     import numpy as np
 
-__all__ = [
-    "BACKBONES", "TITLES", "WeightsError", "build", "find_weights", "load", "macs", "reestimate_batchnorm", "title",
-]
+__all__ = ["BACKBONES", "TITLES", "WeightsError", "build", "load", "macs", "reestimate_batchnorm", "title"]
 
 TITLES = {
     "xception": "Xception",
@@ -53,14 +51,6 @@ class WeightsError(ValueError):
     """Pretrained weights that are missing or do not fit."""
 
 
-def base_name(name: str) -> str:
-    """The backbone that a name begins with: `xception_aligned` → `xception`."""
-    for backbone in BACKBONES:
-        if name == backbone or name.startswith(backbone + "_"):
-            return backbone
-    raise ValueError(f"name: must begin with one of {', '.join(BACKBONES)}; got {name!r}")
-
-
 def title(name: str) -> str:
     """What tables and figures call a run or a model file.
 
@@ -73,34 +63,16 @@ def title(name: str) -> str:
     >>> title("xception_aligned")
     'Xception, aligned faces'
     """
-    base = base_name(name)
-    rest = name[len(base) + 1 :].replace("_", " ").replace("aligned", "aligned faces")
-    return TITLES[base] + (f", {rest}{' px' * rest.isdigit()}" if rest else "")
+    backbone = next((each for each in BACKBONES if f"{name}_".startswith(f"{each}_")), None)
+    if backbone is None:
+        raise ValueError(f"name: must begin with one of {', '.join(BACKBONES)}; got {name!r}")
+    rest = name[len(backbone) + 1 :].replace("_", " ").replace("aligned", "aligned faces")
+    return TITLES[backbone] + (f", {rest}{' px' * rest.isdigit()}" if rest else "")
 
 
-def check_image_size(image_size: int, backbone: str) -> None:
-    """ValueError unless the backbone can work on `image_size` × `image_size` pixels."""
-    least = SMALLEST_XCEPTION if backbone == "xception" else SMALLEST_IMAGE
-    if not least <= image_size <= LARGEST_IMAGE:
-        raise ValueError(f"image_size: must lie in {least} … {LARGEST_IMAGE} px for {backbone}; got {image_size}")
-
-
-def find_weights(backbone: str, source: str | Path | None = None) -> Path | None:
-    """The file with a backbone's initial weights, None when there is none.
-
-    Parameters
-    ----------
-    backbone : one of `BACKBONES`.
-    source : a file, or a folder that is searched for `<backbone>*.weights.h5` (anything else is a WeightsError);
-        default: `FER_WEIGHTS`.
-
-    Examples
-    --------
-    >>> find_weights("xception", "weights/")
-    PosixPath('weights/xception_imagenet_notop.weights.h5')
-    """
-    source = Path(source) if source else paths.weights_source()
-    if source is None or source.is_file():
+def _find_weights(backbone: str, source: str | Path | None) -> Path | None:
+    """A file, or the first `<backbone>*.weights.h5` in a folder; None without one or without a source."""
+    if source is None or (source := Path(source)).is_file():
         return source
     if not source.is_dir():
         raise WeightsError(f"weights: {source} is neither a file nor a folder")
@@ -194,7 +166,8 @@ def _pretrained(name: str, weights: str | Path | None) -> tuple[keras.Model, dic
     """The backbone, and the name and hash of what its weights came from."""
     if weights is None:
         return _backbone(name), RANDOM
-    path = None if weights == "imagenet" else find_weights(name, None if weights == "auto" else weights)
+    sources = {"imagenet": None, "auto": paths.weights_source()}
+    path = _find_weights(name, sources.get(str(weights), weights))
     if path is not None:
         network = _backbone(name)
         try:
@@ -260,7 +233,9 @@ def build(
     """
     if backbone not in BACKBONES:
         raise ValueError(f"backbone: must be one of {', '.join(BACKBONES)}; got {backbone!r}")
-    check_image_size(image_size, backbone)
+    least = SMALLEST_XCEPTION if backbone == "xception" else SMALLEST_IMAGE
+    if not least <= image_size <= LARGEST_IMAGE:
+        raise ValueError(f"image_size: must lie in {least} … {LARGEST_IMAGE} px for {backbone}; got {image_size}")
     import keras
 
     allowed = (None, *(cpu_layers.PRECISIONS if keras.backend.backend() == "tensorflow" else ()))
@@ -285,16 +260,6 @@ def build(
     model = keras.Model(image, keras.layers.Dense(classes, name="logits", dtype="float32")(x), name=backbone)
     model.initial_weights = origin
     return model
-
-
-def freeze(model: keras.Model, last: str) -> None:
-    """Keep the backbone's layers up to `last` as they are."""
-    layers = next(layer for layer in model.layers if hasattr(layer, "layers")).layers
-    names = [layer.name for layer in layers]
-    if last not in names:
-        raise ValueError(f"frozen: must be a layer of {model.name}'s backbone, such as {names[-1]}; got {last!r}")
-    for layer in layers[: names.index(last) + 1]:
-        layer.trainable = False
 
 
 def reestimate_batchnorm(model: keras.Model, inputs: Iterable[np.ndarray]) -> None:

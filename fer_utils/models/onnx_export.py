@@ -6,7 +6,6 @@ import gc
 import json
 import logging
 import timeit
-from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -30,8 +29,7 @@ __all__ = ["ExportReport", "export_onnx", "export_run", "latency", "parity", "pr
 OPSET = 17  # tf2onnx is tested up to 18; ONNX Runtime reads 17 since version 1.12
 LICENCE = "MIT"
 PARITY = 1e-4  # largest difference of a probability between Keras and ONNX in a shipped file
-ELEMENTWISE = ("Add", "AddV2", "Mul", "Sub")
-HARD_SIGMOID = (("Mul", [1 / 6]), ("Clip", [0, 6]), ("Add", [3]))  # from its end: the nodes and their constants
+HARD_SIGMOID = "hard_sigmoid"  # how the names of such nodes begin
 
 
 @dataclass(frozen=True)
@@ -78,10 +76,11 @@ def export_onnx(
             f"model: must end in logits [N, {len(CLASSES)}], the export adds the softmax; got {last} "
             f"{list(model.output_shape)}"
         )
-    graph = _convert(model)
-    before = len(graph.graph.node)
-    graph = _simplify(graph)
-    after = len(graph.graph.node)
+    import onnxslim
+
+    converted = _convert(model)
+    graph = onnxslim.slim(converted)
+    before, after = len(converted.graph.node), len(graph.graph.node)
     halved = float16.halve(graph, {key: np.asarray(weight) for key, weight in float16.named_weights(model).items()})
     _describe(graph, name, metadata or {})
     with paths.atomic(path) as temporary:
@@ -103,25 +102,30 @@ def _convert(model: keras.Model) -> Any:
 
     with _tidy_memory():
         return tf2onnx.convert.from_function(
-            network, input_signature=signature, opset=OPSET, custom_rewriter=[_vectors_for_scalars]
+            network, input_signature=signature, opset=OPSET, custom_rewriter=[_fuse_hard_sigmoid]
         )[0]
 
 
-def _vectors_for_scalars(graph: Any, operations: list[Any]) -> list[Any]:
-    """A rewriter for tf2onnx: scalar constants of element-wise nodes become vectors of length 1.
+def _fuse_hard_sigmoid(graph: Any, operations: list[Any]) -> list[Any]:
+    """A rewriter for tf2onnx: relu6(x + 3) / 6 becomes one node, which ONNX Runtime computes in one pass over memory.
 
-    tf2onnx 1.17 gives up removing transposes as soon as it meets a scalar Add after a convolution (the `x + 3` of
-    hard-sigmoid): MobileNetV3 would keep 124 Transpose nodes.
+    It is a Sigmoid until `_describe` gives it its type: tf2onnx 1.17 moves transposes past a Sigmoid, but neither past
+    a HardSigmoid nor past the `x + 3` of one (MobileNetV3 would keep 124 of them).
     """
-    for node in operations:
-        for index, source in enumerate(node.inputs if node.type in ELEMENTWISE else ()):
-            if not source.is_const() or np.ndim(source.get_tensor_value(as_list=False)):
-                continue
-            if len(graph.get_shape(node.input[1 - index]) or []) > 1:
-                value = np.reshape(source.get_tensor_value(as_list=False), 1)
-                vector = graph.make_const(f"{node.name}_vector{index}", value)
-                graph.replace_input(node, node.input[index], vector.output[0], index)
-    return operations
+    from tf2onnx.graph_matcher import GraphMatcher, OpTypePattern
+
+    shift = OpTypePattern("Add|AddV2", name="shift", inputs=[OpTypePattern("*"), OpTypePattern("Const", name="3")])
+    parts = [OpTypePattern("Relu6", inputs=[shift]), OpTypePattern("Const", name="1/6")]
+    pattern = OpTypePattern("Mul", name="end", inputs=parts)
+    for match in GraphMatcher(pattern, allow_reorder=True).match_ops(operations):
+        three, sixth = (match.get_op(name).get_tensor_value(as_list=False) for name in ("3", "1/6"))
+        if np.allclose(three, 3) and np.allclose(sixth, 1 / 6):
+            output, add = match.get_op("end").output[0], match.get_op("shift")
+            data = [name for name, source in zip(add.input, add.inputs, strict=True) if not source.is_const()]
+            shape, dtype = [graph.get_shape(output)], [graph.get_dtype(output)]
+            node = graph.make_node("Sigmoid", data, name=f"{HARD_SIGMOID}/{output}", shapes=shape, dtypes=dtype)
+            graph.replace_all_inputs(output, node.output[0])
+    return graph.get_nodes()
 
 
 @contextmanager
@@ -143,47 +147,15 @@ def _tidy_memory() -> Iterator[None]:
         gc.collect()
 
 
-def _simplify(model: Any) -> Any:
-    """A smaller onnx.ModelProto that computes the same: constants folded, pads merged, hard-sigmoid in one node."""
-    import onnxslim
-
-    slimmed = onnxslim.slim(model)
-    return onnxslim.slim(slimmed) if _fuse_hard_sigmoid(slimmed) else slimmed
-
-
-def _fuse_hard_sigmoid(model: Any) -> int:
-    """Let one HardSigmoid read what Add 3 → Clip 0…6 → Mul 1/6 read, in place; returns how many it made.
-
-    ONNX Runtime computes a HardSigmoid in one pass over memory, or inside the convolution before it. The nodes before
-    the Mul stay, without readers.
-    """
-    import onnx
-
-    graph, fused = model.graph, 0
-    constants = {each.name: onnx.numpy_helper.to_array(each) for each in graph.initializer if set(each.dims) <= {1}}
-    readers = Counter(name for node in graph.node for name in node.input)
-    makers = {name: node for node in graph.node for name in node.output}
-    for end in graph.node:
-        name = end.output[0]
-        for kind, wanted in HARD_SIGMOID:
-            node = makers.get(name)
-            if node is None or node.op_type != kind or (node is not end and readers[name] > 1):
-                break
-            found = [constants[key].item() for key in node.input if key in constants]
-            if len(found) != len(wanted) or not np.allclose(found, wanted):
-                break
-            name = next(key for key in node.input if key not in constants)
-        else:
-            end.CopyFrom(onnx.helper.make_node("HardSigmoid", [name], end.output, end.name, alpha=1 / 6, beta=0.5))
-            fused += 1
-    return fused
-
-
 def _describe(graph: Any, name: str, metadata: dict[str, Any]) -> None:
     import onnx
 
     for value in (graph.graph.input[0], graph.graph.output[0]):
         value.type.tensor_type.shape.dim[0].dim_param = "N"
+    for node in graph.graph.node:
+        if node.name.startswith(HARD_SIGMOID):
+            node.op_type = "HardSigmoid"
+            node.attribute.extend([onnx.helper.make_attribute("alpha", 1 / 6), onnx.helper.make_attribute("beta", 0.5)])
     graph.graph.name = name
     facts = {
         "name": name,
