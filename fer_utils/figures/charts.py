@@ -40,7 +40,8 @@ def bars(
     >>> bars(nodes, title="Simplification", label="nodes of the ONNX graph", horizontal=True)
     """
     figure, ((axis,),) = panels(1, 1, height=1.1 + 0.36 * len(table) if horizontal else 3.2, title=title)
-    names = [textwrap.fill(str(name), 36 if horizontal else 12, replace_whitespace=False) for name in table.index]
+    lines = [str(name).splitlines() for name in table.index]
+    names = ["\n".join(textwrap.fill(line, 36 if horizontal else 12) for line in parts) for parts in lines]
     table.set_axis(names).plot(
         kind="barh" if horizontal else "bar", ax=axis, color=colors_of(table.columns), width=0.8, rot=0, legend=False,
     )

@@ -2,7 +2,7 @@
 
     python -m tools.bench.run                          # everything, about 8 minutes on two cores; stored
     python -m tools.bench.run --quick --only ours-heavy fer     # a part, printed only
-    python -m tools.bench.run --accuracy               # our models' accuracy anew, the stored speeds stay
+    python -m tools.bench.run --accuracy               # our models' accuracy again, the stored speeds stay
     python -m tools.bench.run --table                  # the table of the stored run, nothing is run
 
 See the package's docstring for what makes the comparison fair.
@@ -220,7 +220,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--quick", action="store_true", help="few frames: do all contenders work?")
     parser.add_argument("--cores", type=int, default=2, help="cores for every contender; 0: all (%(default)s)")
     parser.add_argument("--table", action="store_true", help="print the table of the stored run and end")
-    parser.add_argument("--accuracy", action="store_true", help="measure our models' accuracy anew, keep the speeds")
+    parser.add_argument("--accuracy", action="store_true", help="measure our models' accuracy again, keep the speeds")
     options = parser.parse_args(arguments)
     if options.table:
         print(table(_stored()))
