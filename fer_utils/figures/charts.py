@@ -31,7 +31,7 @@ def bars(
     title, label : the figure's title, the quantity with its unit
     horizontal : bars to the right, for long names
     number : printf-style format of the numbers at the bars
-    errors : DataFrame shaped as `table`, half the width of each interval
+    errors : DataFrame shaped as `table`, half the width of each interval of horizontal bars
     marks : Series, a dashed line across each group; its name is the legend
 
     Examples
@@ -70,8 +70,7 @@ def class_counts(
 
     Parameters
     ----------
-    counts : DataFrame of int [classes, panels]
-    title : the title
+    counts, title : DataFrame of int [classes, panels], the title
     distinct : DataFrame as `counts`, the different images among them; the rest of a bar is pale, and its mean number of
         copies is written in place of the share
     before : Series of int [classes], earlier counts; a dashed outline where a bar is shorter
@@ -205,8 +204,7 @@ def robustness_curves(
     ----------
     tables : model → DataFrame with corruption, severity, setting, and `value`, low, high (or `value`_low, …) as 0–1;
         severity 0 is the original image and starts every line
-    title, value : the title, the column to draw
-    **options : as in `curves`
+    title, value, **options : the title, the column to draw, what `curves` takes
 
     Examples
     --------

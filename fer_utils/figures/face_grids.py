@@ -26,8 +26,7 @@ def face_grid(
     Parameters
     ----------
     images : rows of uint8 or float [H, W] gray or uint8 [H, W, 3] RGB images, 0–255; rows may differ in length and size
-    title : the title
-    rows, columns : texts at the left of each row, above each column
+    title, rows, columns : the title, texts at the left of each row, texts above each column
     captions : texts below the images, nested as they are
     points : for each row float [images, 5, 2], landmarks (x, y) in the images' pixels
     lines : heights of guide lines in pixels
@@ -71,8 +70,7 @@ def landmark_scatter(points: Mapping[str, np.ndarray], *, title: str, seed: int 
     Parameters
     ----------
     points : panel → float [N, 5, 2], (x, y) in pixels; faces with NaN are left out
-    title : the title
-    seed : decides which faces are drawn
+    title, seed : the title; what decides which faces are drawn
 
     Examples
     --------

@@ -24,8 +24,7 @@ def timeline(moments: Sequence[tuple[float, Sequence]], *, title: str, tracks: i
     Parameters
     ----------
     moments : (seconds, classified tracks) of each frame in order; a track has id (int), probabilities (float [7], 0–1)
-    title : the title
-    tracks : how many of the longest are drawn
+    title, tracks : the title; how many of the longest are drawn
 
     Examples
     --------
@@ -58,8 +57,7 @@ def stage_budget(stages: Mapping[str, np.ndarray], *, title: str, fps: float = 3
     Parameters
     ----------
     stages : stage → float [N], milliseconds of each frame; "detect" is above 0 in detection frames
-    title : the title
-    fps : a dashed line marks the time that so many frames a second leave
+    title, fps : the title; a dashed line marks the time that so many frames a second leave
 
     Examples
     --------

@@ -72,16 +72,11 @@ def legend(figure: Figure, axis: Axes, **options: Any) -> None:
 
 
 def save(figure: Figure, name: str) -> Path:
-    """Write a figure as <name>.png, twice 800 pixels wide, into the figure folder (`FER_FIGURE`, default figure/).
+    """Write a figure, twice 800 pixels wide, into the figure folder (`FER_FIGURE`, default figure/); return its path.
 
     Parameters
     ----------
-    figure : matplotlib.figure.Figure
-    name : str, without ".png"
-
-    Returns
-    -------
-    pathlib.Path of the file
+    figure, name : a Matplotlib figure, its file's name without ".png"
 
     Examples
     --------
@@ -99,8 +94,7 @@ def show(figure: Figure, name: str) -> Image:
 
     Parameters
     ----------
-    figure : matplotlib.figure.Figure
-    name : str, without ".png"
+    figure, name : a Matplotlib figure, its file's name without ".png"
 
     Examples
     --------
