@@ -1,15 +1,15 @@
-"""FER2013 from raw pixels to a label on a live face, in eight rooms: data faces models evaluation training explain
-realtime figures.
+"""FER2013 from raw pixels to a label on a live face, in eight rooms.
 
-TensorFlow writes start-up notes (no GPU found, oneDNN is on) from C++ while it is imported, before any of its settings
-takes effect. `import fer_utils` makes a later `import tensorflow`, by whomever, a silent one: file descriptor 2 is
-redirected for that moment, and shown after all when the import fails. To see the notes: TF_CPP_MIN_LOG_LEVEL=0.
+TensorFlow writes start-up notes from C++ while it is imported, before any of its settings takes effect. After `import
+fer_utils`, TensorFlow is imported with file descriptor 2 held back, which is shown after all when the import fails. To
+see the notes: TF_CPP_MIN_LOG_LEVEL=0.
 """
 
 from __future__ import annotations
 
 import os
 import sys
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib.abc import MetaPathFinder
@@ -17,21 +17,17 @@ from importlib.machinery import PathFinder
 
 __version__ = "0.1.0"
 
-_STDERR = 2
-
 
 @contextmanager
 def _stderr_held() -> Iterator[None]:
     """Hold back what is written to file descriptor 2; show it after all when the block raises."""
-    import tempfile
-
     try:
-        kept = os.dup(_STDERR)
+        kept = os.dup(2)
     except OSError:  # a process without stderr has nothing to hold back
         yield
         return
     with tempfile.TemporaryFile() as held:
-        os.dup2(held.fileno(), _STDERR)
+        os.dup2(held.fileno(), 2)
         try:
             yield
         except BaseException:
@@ -39,7 +35,7 @@ def _stderr_held() -> Iterator[None]:
             os.write(kept, held.read())
             raise
         finally:
-            os.dup2(kept, _STDERR)
+            os.dup2(kept, 2)
             os.close(kept)
 
 

@@ -14,47 +14,35 @@
 from __future__ import annotations
 
 import os
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-__all__ = [
-    "DATA",
-    "FIGURE",
-    "MODELS",
-    "NOTEBOOKS",
-    "ROOT",
-    "WEIGHTS",
-    "atomic",
-    "cache_dir",
-    "checkpoint_dir",
-    "data_source",
-    "figure_dir",
-    "models_dir",
-    "votes_source",
-    "weights_source",
-]
+__all__ = ["DATA", "FIGURE", "MODELS", "NOTEBOOKS", "ROOT", "WEIGHTS", "atomic", "cache_dir", "checkpoint_dir",
+           "data_source", "figure_dir", "models_dir", "votes_source", "weights_source"]
 
-# The checkout; of an installed package, which has none, the folder that a program was started in.
-ROOT = Path(__file__).resolve().parent.parent
-_CHECKOUT = (ROOT / "pyproject.toml").is_file()
-ROOT = ROOT if _CHECKOUT else Path.cwd()
+_PACKAGE = Path(__file__).resolve().parent
+_CHECKOUT = (_PACKAGE.parent / "pyproject.toml").is_file()
+# Installed, there is no checkout: the folder that a program was started in, and the models that lie in the package.
+ROOT = _PACKAGE.parent if _CHECKOUT else Path.cwd()
+MODELS = ROOT / "models" if _CHECKOUT else _PACKAGE / "shipped"
 NOTEBOOKS = ROOT / "notebooks"
-# Installed, MTCNN and the light model lie in the package (pyproject.toml takes them from models/).
-MODELS = ROOT / "models" if _CHECKOUT else Path(__file__).resolve().parent / "shipped"
 FIGURE = ROOT / "figure"
 DATA = ROOT / "data"
 WEIGHTS = ROOT / "weights"
 
 
 def _variable(name: str) -> str | None:
-    value = os.environ.get(name, "").strip()
-    return value or None
+    return os.environ.get(name, "").strip() or None
+
+
+def _place(name: str, default: Path | None) -> Path | None:
+    place = _variable(name) or default
+    return Path(place).expanduser() if place else None
 
 
 def _folder(name: str, default: Path) -> Path:
-    folder = Path(_variable(name) or default).expanduser().resolve()
+    folder = _place(name, default).resolve()
     folder.mkdir(parents=True, exist_ok=True)
     return folder
 
@@ -66,16 +54,12 @@ def data_source() -> str | None:
 
 def votes_source() -> Path | None:
     """`FER_PLUS`: the FER+ file, None when unset."""
-    value = _variable("FER_PLUS")
-    return Path(value).expanduser() if value else None
+    return _place("FER_PLUS", None)
 
 
 def weights_source() -> Path | None:
     """`FER_WEIGHTS`: a weights file or a folder of them; else `weights/`, which `make weights` fills; None without."""
-    value = _variable("FER_WEIGHTS")
-    if value:
-        return Path(value).expanduser()
-    return WEIGHTS if WEIGHTS.is_dir() else None
+    return _place("FER_WEIGHTS", WEIGHTS if WEIGHTS.is_dir() else None)
 
 
 def cache_dir() -> Path:
@@ -100,23 +84,12 @@ def checkpoint_dir() -> Path:
 
 @contextmanager
 def atomic(path: str | Path) -> Iterator[Path]:
-    """Yield a temporary path beside `path`, with its suffixes; move it there when the block succeeds.
-
-    A killed or failing write therefore never leaves a half file under the final name.
-    """
+    """Yield a temporary path beside `path`; what is there when the block succeeds moves to it, never half a file."""
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(
-        prefix=f".{path.name.split('.')[0]}-", suffix="".join(path.suffixes), dir=path.parent
-    )
-    os.close(handle)
-    temporary = Path(name)
+    temporary = path.with_name(f".{os.urandom(4).hex()}-{path.name}")
     try:
         yield temporary
-        # mkstemp makes files private to the user; a finished file gets the permissions that open() would give.
-        umask = os.umask(0)
-        os.umask(umask)
-        temporary.chmod(0o666 & ~umask)
         os.replace(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)

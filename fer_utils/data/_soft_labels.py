@@ -13,24 +13,15 @@ def soft_labels(
     labels: np.ndarray, votes: np.ndarray | None, *, weight: float = 0.3, smoothing: float = 0.0,
     calibrated: bool = False,
 ) -> np.ndarray:
-    """One-hot labels blended with FER+'s votes, then smoothed.
+    """One-hot labels blended with FER+'s votes, then smoothed: float32 [N, 7], each row sums to 1.
 
     Parameters
     ----------
     labels : int [N], FER2013's own, 0–6.
     votes : uint8 [N, 10] in the order VOTE_NAMES, or None: hard labels. Contempt, unknown and NF have no class here; a
         sample without other votes keeps its hard label.
-    weight : of the votes, 0–1.
-    smoothing : share spread evenly over all classes, 0–1.
+    weight, smoothing : share of the votes, then share spread evenly over all classes; ValueError outside 0–1.
     calibrated : blend with `calibrated_votes` instead of the shares of the votes.
-
-    Returns
-    -------
-    float32 [N, 7], each row sums to 1.
-
-    Raises
-    ------
-    ValueError for a weight or a smoothing outside 0–1.
 
     Examples
     --------
@@ -53,21 +44,12 @@ def soft_labels(
 
 
 def calibrated_votes(labels: np.ndarray, votes: np.ndarray) -> np.ndarray:
-    """Map FER+'s votes to probabilities of FER2013's labels.
+    """Map FER+'s votes, uint8 [N, 10], to probabilities of FER2013's labels, int [N]: float32 [N, 7].
 
-    FER+'s voters and FER2013's annotators name the same face differently (voters hardly ever say Fear or Disgust, and
-    their majority agrees with the label on 63 % of the images). A multinomial logistic regression from vote shares to
-    labels, fitted on these very samples, learns that mapping. With 147 coefficients for thousands of samples it cannot
-    memorize a label, so its probabilities lack FER2013's label noise but keep its class proportions.
-
-    Parameters
-    ----------
-    labels : int [N], FER2013's own, 0–6, of at least two classes.
-    votes : uint8 [N, 10] in the order VOTE_NAMES.
-
-    Returns
-    -------
-    float32 [N, 7], each row sums to 1; a class without samples gets 0.
+    FER+'s voters and FER2013's annotators name the same face differently (their majority agrees with the label on 63 %
+    of the images). A logistic regression from vote shares to labels, fitted on these very samples, learns that mapping.
+    With 147 coefficients for thousands of samples it cannot memorize a label, so its probabilities lack FER2013's label
+    noise but keep its class proportions. A class without samples gets 0; at least two classes must occur.
 
     Examples
     --------

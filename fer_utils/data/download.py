@@ -50,7 +50,7 @@ def find() -> Path | None:
     child = subprocess.run([sys.executable, "-c", _CHILD, str(folder)], stdin=subprocess.DEVNULL, capture_output=True,
                            text=True)  # fmt: skip
     path = Path((child.stdout.splitlines() or [""])[-1])
-    if child.returncode == 0 and path.is_absolute() and path.exists() and contents(path):
+    if child.returncode == 0 and path.exists() and contents(path):
         with paths.atomic(done) as temporary:
             temporary.write_text(str(path), encoding="utf-8")
         return path

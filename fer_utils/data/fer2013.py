@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import os
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -14,8 +13,7 @@ from fer_utils import paths
 from fer_utils.data import download, readers, sample
 from fer_utils.data.classes import CLASSES, SIDE, SPLITS, VOTE_CLASSES, DataError
 
-__all__ = ["Fer2013", "cross_split_duplicates", "describe", "duplicates", "image_hashes", "load", "majority_vote",
-           "training_indices"]
+__all__ = ["Fer2013", "describe", "duplicates", "image_hashes", "load", "majority_vote", "training_indices"]
 
 _VOTES_FILE = "fer2013new.csv"
 _OFFICIAL = [28709, 3589, 3589]  # images of the three splits
@@ -29,20 +27,17 @@ class Fer2013:
     Attributes
     ----------
     images : uint8 [N, 48, 48], gray 0–255.
-    labels : int8 [N], index into CLASSES.
-    usage : int8 [N], index into SPLITS.
+    labels, usage : int8 [N], indices into CLASSES and into SPLITS.
     votes : uint8 [N, 10], FER+ votes in the order VOTE_NAMES, or None.
-    origin : where it came from.
+    origin, notes : where it came from, and remarks for `describe`.
     is_sample : the embedded synthetic sample, not FER2013.
     official_splits : False when PublicTest and PrivateTest could not be told apart.
     rows : int32 [N], row in the loaded file.
-    notes : remarks for `describe`.
 
     Examples
     --------
-    >>> fer = load("sample")
-    >>> fer.split("PrivateTest").images.shape
-    (360, 48, 48)
+    >>> load("sample").split("PrivateTest").images.shape
+    (359, 48, 48)
     """
 
     images: np.ndarray
@@ -71,9 +66,8 @@ class Fer2013:
 
     def counts(self) -> np.ndarray:
         """int [3, 7]: samples by split and class."""
-        table = np.zeros((len(SPLITS), len(CLASSES)), int)
-        np.add.at(table, (self.usage, self.labels), 1)
-        return table
+        cells = self.usage * len(CLASSES) + self.labels
+        return np.bincount(cells, minlength=len(SPLITS) * len(CLASSES)).reshape(len(SPLITS), -1)
 
     @property
     def title_note(self) -> str:
@@ -81,16 +75,15 @@ class Fer2013:
         return " (synthetic sample, not FER2013)" if self.is_sample else ""
 
 
-def load(source: str | Path | None = None, *, votes: str | Path | None = None, cache: bool = True) -> Fer2013:
+def load(source: str | Path | None = None, *, votes: str | Path | None = None) -> Fer2013:
     """Load FER2013 from the first place that has it: `source`, FER_DATA, data/, Kaggle, the embedded sample.
 
     Parameters
     ----------
     source : a file or a folder in any form that FER2013 comes in (fer2013.csv plain, .gz, .xz or .zip,
         fer2013.tar.gz, icml_face_data.csv, train/<class>/*.jpg), or "sample" for the embedded sample.
-    votes : FER+'s fer2013new.csv. Without it FER_PLUS is used, or the file of that name beside the data, in FER_DATA's
-        folder or in data/.
-    cache : False parses again and stores nothing.
+    votes : FER+'s fer2013new.csv; else FER_PLUS, or the file of that name beside the data, in FER_DATA's folder or in
+        data/.
 
     Raises
     ------
@@ -98,25 +91,24 @@ def load(source: str | Path | None = None, *, votes: str | Path | None = None, c
 
     Examples
     --------
-    >>> fer = load("sample")
-    >>> fer.images.shape, fer.votes.shape
-    ((3600, 48, 48), (3600, 10))
+    >>> load("sample").votes.shape
+    (3600, 10)
     """
     place = _find(source)
-    is_sample = place == sample.sample_path()
+    is_sample = place == sample.SAMPLE
     if is_sample and votes is not None:
         raise DataError(f"votes must be None for the embedded sample, which brings its own; got {votes}")
     path = readers.contents(place)
     if path is None:
         raise DataError(f"{place} holds no FER2013; {readers.EXPECTED}")
-    raw = readers.Raw(**_cached(path, lambda: readers.read(path)._asdict(), cache=cache))
+    raw = readers.Raw(**_cached(path, lambda: readers.read(path)._asdict()))
     fer = Fer2013(raw.images, raw.labels, raw.usage, None, "the embedded sample" if is_sample else str(path), is_sample,
                   bool(raw.official_splits), np.arange(len(raw.labels), dtype=np.int32))
-    file = sample.sample_votes_path() if is_sample else _votes_file(votes, (place, path))
+    file = sample.SAMPLE_VOTES if is_sample else _votes_file(votes, (place, path))
     if file is None:
         return fer
-    found = _cached(file, lambda: dict(zip(("votes", "usage"), readers.read_votes(file), strict=True)), cache=cache)
-    problem = _misfit(fer, found["votes"], found["usage"], official_order=bool(raw.official_order))
+    found = _cached(file, lambda: readers.read_votes(file))
+    problem = _misfit(fer, **found) if raw.official_order else "this copy of FER2013 does not tell each image's row"
     if problem is None:
         return replace(fer, votes=found["votes"])
     # A file that was asked for must fit; one that merely lies there is noted.
@@ -126,15 +118,7 @@ def load(source: str | Path | None = None, *, votes: str | Path | None = None, c
 
 
 def image_hashes(images: np.ndarray) -> np.ndarray:
-    """Hash each image's pixels; equal images have equal hashes on every machine.
-
-    Parameters
-    ----------
-    images : uint8 [N, 48, 48] (any shape and type, the same for all images that are compared).
-
-    Returns
-    -------
-    uint64 [N], BLAKE2b of the pixels.
+    """Hash each image's pixels, any [N, …]: BLAKE2b, uint64 [N]; equal images are equal on every machine.
 
     Examples
     --------
@@ -145,17 +129,6 @@ def image_hashes(images: np.ndarray) -> np.ndarray:
     return np.frombuffer(digest, "<u8").astype(np.uint64)
 
 
-def cross_split_duplicates(fer: Fer2013) -> np.ndarray:
-    """Find the Training samples whose exact image also occurs in PublicTest or PrivateTest: bool [N].
-
-    Examples
-    --------
-    >>> cross_split_duplicates(load("sample")).sum()
-    """
-    hashes = image_hashes(fer.images)
-    return (fer.usage == 0) & np.isin(hashes, hashes[fer.usage != 0])
-
-
 def training_indices(fer: Fer2013) -> np.ndarray:
     """The samples to train on: of Training, and not in a test split as well; int [M], ascending.
 
@@ -164,7 +137,8 @@ def training_indices(fer: Fer2013) -> np.ndarray:
     >>> fer = load("sample")
     >>> images = fer.images[training_indices(fer)]
     """
-    return np.flatnonzero((fer.usage == 0) & ~cross_split_duplicates(fer))
+    hashes = image_hashes(fer.images)
+    return np.flatnonzero((fer.usage == 0) & ~np.isin(hashes, hashes[fer.usage != 0]))
 
 
 def duplicates(fer: Fer2013) -> dict[str, int]:
@@ -174,50 +148,41 @@ def duplicates(fer: Fer2013) -> dict[str, int]:
     -------
     unique_images : distinct images. groups : images that occur more than once. groups_across_splits : those of them in
     several splits. conflicting_groups : those with several labels. private_in_training : PrivateTest samples whose
-    image also occurs in Training. training_in_test : what `cross_split_duplicates` marks. blank_images : images of one
-    gray value.
+    image also occurs in Training. training_in_test : Training samples that `training_indices` leaves out.
+    blank_images : images of one gray value.
 
     Examples
     --------
-    >>> duplicates(load("sample"))["unique_images"]
+    >>> duplicates(load("sample"))["blank_images"]
+    2
     """
     import pandas as pd
 
     hashes = image_hashes(fer.images)
     groups = pd.DataFrame({"usage": fer.usage, "label": fer.labels}).groupby(hashes)
-    flat = fer.images.reshape(len(fer), -1)
     return {
         "unique_images": groups.ngroups,
         "groups": int((groups.size() > 1).sum()),
         "groups_across_splits": int((groups["usage"].nunique() > 1).sum()),
         "conflicting_groups": int((groups["label"].nunique() > 1).sum()),
         "private_in_training": int(((fer.usage == 2) & np.isin(hashes, hashes[fer.usage == 0])).sum()),
-        "training_in_test": int(cross_split_duplicates(fer).sum()),
-        "blank_images": int((flat.max(1) == flat.min(1)).sum()),
+        "training_in_test": int((fer.usage == 0).sum()) - len(training_indices(fer)),
+        "blank_images": int((np.ptp(fer.images, axis=(1, 2)) == 0).sum()),
     }
 
 
-def majority_vote(votes: np.ndarray, *, share: float = 0.5) -> np.ndarray:
-    """The class on which FER+'s voters agree.
+def majority_vote(votes: np.ndarray) -> np.ndarray:
+    """The class that more than half of an image's votes name, uint8 [N, 10] → int [N]; -1 without one.
 
-    Parameters
-    ----------
-    votes : uint8 [N, 10] in the order VOTE_NAMES; a majority for contempt, unknown or "not a face" is no class here.
-    share : a class needs more than this share of an image's votes, in [0, 1).
-
-    Returns
-    -------
-    int [N], index into CLASSES; -1 without a majority.
+    A majority for contempt, unknown or "not a face" is no class here.
 
     Examples
     --------
     >>> majority_vote(np.array([[1, 9, 0, 0, 0, 0, 0, 0, 0, 0]])).tolist()
     [3]
     """
-    if not 0 <= share < 1:
-        raise ValueError(f"share must lie in [0, 1); got {share}")
     top = votes.argmax(1)
-    clear = (votes.max(1, initial=0) > share * votes.sum(1)) & (top < len(VOTE_CLASSES))
+    clear = (votes.max(1) > votes.sum(1) / 2) & (top < len(VOTE_CLASSES))
     return np.where(clear, np.array([*VOTE_CLASSES, -1, -1, -1])[top], -1)
 
 
@@ -227,7 +192,7 @@ def describe(fer: Fer2013) -> str:
     Examples
     --------
     >>> print(describe(load("sample")).splitlines()[0])
-    Synthetic sample, not FER2013: 3,600 images of 48 × 48 (Training 2,880, PublicTest 360, PrivateTest 360)
+    Synthetic sample, not FER2013: 3,600 images of 48 × 48 (Training 2,880, PublicTest 361, PrivateTest 359)
     """
     sizes = np.bincount(fer.usage, minlength=len(SPLITS)).tolist()
     title = "Synthetic sample, not FER2013" if fer.is_sample else "FER2013"
@@ -248,9 +213,9 @@ def _find(source: str | Path | None) -> Path:
     named = source if source is not None else paths.data_source()
     if named is None:
         mine = readers.contents(paths.DATA) if paths.DATA.is_dir() else None
-        return mine or download.find() or sample.sample_path()
+        return mine or download.find() or sample.SAMPLE
     if str(named) == "sample":
-        return sample.sample_path()
+        return sample.SAMPLE
     # A relative FER_DATA is meant from the project's folder; notebooks run elsewhere.
     for place in (Path(named).expanduser(), paths.ROOT / named):
         if place.exists():
@@ -271,10 +236,8 @@ def _votes_file(votes: str | Path | None, near: tuple[Path, ...]) -> Path | None
     return next((file for file in files if file.is_file()), None)
 
 
-def _misfit(fer: Fer2013, votes: np.ndarray, usage: np.ndarray, *, official_order: bool) -> str | None:
+def _misfit(fer: Fer2013, votes: np.ndarray, usage: np.ndarray) -> str | None:
     """Why the votes cannot belong to these samples, or None."""
-    if not official_order:
-        return "this copy of FER2013 does not tell the row of each image"
     if len(usage) != len(fer):
         return f"it has {len(usage):,} rows, the data {len(fer):,}"
     wrong = np.flatnonzero(usage != fer.usage)
@@ -286,14 +249,9 @@ def _misfit(fer: Fer2013, votes: np.ndarray, usage: np.ndarray, *, official_orde
     return None if agreement > 0.4 else f"its majority agrees with only {agreement:.0%} of the labels"
 
 
-def _cached(path: Path, build: Callable[[], dict], *, cache: bool) -> dict[str, np.ndarray]:
-    """What `build` makes of `path`, from the cache while no file there changes its name, size or time.
-
-    A broken cache is built again; a cache that cannot be written costs time, not the result.
-    """
-    if not cache:
-        return build()
-    files = [path] if path.is_file() else sorted(Path(p, n) for p, _, names in os.walk(path) for n in names)
+def _cached(path: Path, build: Callable[[], dict]) -> dict[str, np.ndarray]:
+    """What `build` makes of `path`, from the cache while no file there changes its name, size or time."""
+    files = [path / name for name in readers.files_below(path)] or [path]
     state = [(str(file), info.st_size, info.st_mtime_ns) for file in files for info in [file.stat()]]
     key = hashlib.blake2b(f"{_FORMAT} {state}".encode(errors="surrogateescape"), digest_size=12).hexdigest()
     try:

@@ -5,6 +5,7 @@ Archives are read in place, nothing is unpacked to disk, and a picture's size is
 
 from __future__ import annotations
 
+import csv
 import gzip
 import io
 import lzma
@@ -14,7 +15,7 @@ import tarfile
 import warnings
 import zipfile
 import zlib
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable
 from pathlib import Path, PurePosixPath
 from typing import BinaryIO, NamedTuple
 
@@ -22,16 +23,14 @@ import numpy as np
 
 from fer_utils.data.classes import CLASSES, SIDE, SPLITS, VOTE_NAMES, DataError
 
-__all__ = ["EXPECTED", "Raw", "contents", "read", "read_votes"]
+__all__ = ["EXPECTED", "Raw", "contents", "files_below", "read", "read_votes"]
 
-EXPECTED = (
-    "expected fer2013.csv, icml_face_data.csv, an archive of one of them, or train/<class>/*.jpg and test/<class>/*.jpg"
-)
-_PICTURES = (".jpg", ".jpeg", ".png")
+EXPECTED = "expected fer2013.csv, icml_face_data.csv, an archive, or train/<class>/*.jpg and test/<class>/*.jpg"
 _ARCHIVE = re.compile(r"(fer-?2013|icml_face_data|archive|challenges-in-representation-).*\.(tar|tar\.[gx]z|tgz|zip)")
 _TABLE = re.compile(r"((?:.*[^a-z])?fer.*|icml_face_data)\.csv(\.gz|\.xz|\.zip)?")
 _BROKEN = (EOFError, OSError, zlib.error, lzma.LZMAError, tarfile.TarError, zipfile.BadZipFile, NotImplementedError,
            RuntimeError)  # fmt: skip  # zipfile raises the last two for unknown compression and for a password
+_EMOTIONS = tuple(map(str, range(len(CLASSES))))
 _TEST = len(SPLITS)  # a picture of PublicTest or PrivateTest, not known which
 _SPLIT_FOLDERS = {"train": 0, "training": 0, "publictest": 1, "privatetest": 2, "test": _TEST, "validation": _TEST}
 _CLASS_FOLDERS = {alias: index for index, aliases in enumerate((
@@ -40,120 +39,102 @@ _CLASS_FOLDERS = {alias: index for index, aliases in enumerate((
 
 
 class Raw(NamedTuple):
-    """What a file holds: images uint8 [N, 48, 48], labels int8 [N], usage int8 [N], and two facts.
+    """What a file holds."""
 
-    `official_splits`: PublicTest and PrivateTest are known. `official_order`: sample i is row i of fer2013.csv, as far
-    as the file tells, so that FER+ votes can be joined by row.
-    """
-
-    images: np.ndarray
-    labels: np.ndarray
-    usage: np.ndarray
-    official_splits: bool = True
-    official_order: bool = True
+    images: np.ndarray  # uint8 [N, 48, 48]
+    labels: np.ndarray  # int8 [N]
+    usage: np.ndarray  # int8 [N]
+    official_splits: bool = True  # PublicTest and PrivateTest are known
+    official_order: bool = True  # sample i is row i of fer2013.csv, so that FER+ votes can be joined by row
 
 
 def read(path: Path) -> Raw:
     """Read FER2013 from a file, or a folder that `contents` gave. Raises DataError when it is broken or holds none."""
-    if path.is_dir():
-        return _read_pictures(_pictures_below(path), lambda name: open(path / name, "rb"), str(path))
     try:
-        return _read_file(path)
+        if path.is_dir():
+            return _read_members(files_below(path), lambda name: open(path / name, "rb"), str(path))
+        with open(path, "rb") as file:
+            magic = file.read(6)
+        if magic.startswith(b"PK"):
+            with zipfile.ZipFile(path) as archive:
+                return _read_members(archive.namelist(), archive.open, str(path))
+        if tarfile.is_tarfile(path):
+            with tarfile.open(path) as archive:
+                files = [member.name for member in archive if member.isfile()]  # no links: they may point anywhere
+                return _read_members(files, archive.extractfile, str(path))
+        # gzip or xz by what the file holds, whatever its name says
+        opener = gzip.open if magic.startswith(b"\x1f\x8b") else lzma.open if magic == b"\xfd7zXZ\0" else open
+        with opener(path, "rb") as stream:
+            return _read_csv(stream, str(path))
     except _BROKEN as error:
         problem = f"{type(error).__name__}: {str(error)[:100]}"
         raise DataError(f"{path}: cannot be read to its end ({problem}); is it complete?") from error
 
 
-def contents(path: Path) -> Path | None:
-    """The best FER2013 table or archive in a folder and two levels below, the folder itself for pictures, else None.
+def files_below(folder: Path) -> list[str]:
+    """Names of all files in a folder and below, relative to it, sorted."""
+    return sorted(Path(parent, name).relative_to(folder).as_posix()
+                  for parent, _, names in os.walk(folder, followlinks=True) for name in names)
 
-    A file is returned as it is.
-    """
+
+def contents(path: Path) -> Path | None:
+    """The best table or archive of FER2013 in or below a folder, itself with pictures, else None; a file as it is."""
     if not path.is_dir():
         return path
+    names = files_below(path)
+    if best := _best(names):
+        return path / best
+    return path if _pictures(names) else None
+
+
+def _best(names: list[str]) -> str | None:
+    """The best table or archive of FER2013 by its name."""
     found = []
-    for depth, pattern in enumerate(("*", "*/*", "*/*/*")):
-        if depth and any(p.name.lower() in _SPLIT_FOLDERS for p in path.iterdir()):
-            break  # a folder of pictures: nothing to gain from listing tens of thousands of them
-        found += [(rank, depth, p) for p in path.glob(pattern) if (rank := _rank(p.name)) is not None and p.is_file()]
-    if found:
-        return min(found)[2]
-    return path if any(_pictures_below(path)) else None
+    for name in names:
+        file = PurePosixPath(name).name.lower()
+        if file.startswith("fer2013new") or "__macosx" in name.lower():
+            continue
+        if table := _TABLE.fullmatch(file):
+            found.append(({"fer2013": 0, "icml_face_data": 1}.get(table[1], 3), name.count("/"), name))
+        elif _ARCHIVE.fullmatch(file):
+            found.append((2, name.count("/"), name))
+    return min(found)[2] if found else None
 
 
-def _rank(path: str) -> int | None:
-    """How good a find a file is by its name, 0 the best; None = not a table or archive of FER2013."""
-    name = PurePosixPath(path).name.lower()
-    if name.startswith("fer2013new") or "__macosx" in path.lower():
-        return None
-    if table := _TABLE.fullmatch(name):
-        return {"fer2013": 0, "icml_face_data": 1}.get(table[1], 3)
-    return 2 if _ARCHIVE.fullmatch(name) else None
-
-
-def _pictures_below(folder: Path) -> Iterator[str]:
-    for parent, folders, names in os.walk(folder):
-        folders.sort()
-        for name in sorted(names):
-            if name.lower().endswith(_PICTURES):
-                yield Path(parent, name).relative_to(folder).as_posix()
-
-
-def _read_file(path: Path) -> Raw:
-    with open(path, "rb") as file:
-        magic = file.read(6)
-    if magic.startswith(b"PK"):
-        with zipfile.ZipFile(path) as archive:
-            return _read_members(archive.namelist(), archive.open, str(path))
-    if tarfile.is_tarfile(path):
-        with tarfile.open(path) as archive:
-            files = [member.name for member in archive if member.isfile()]  # no links: they may point anywhere
-            return _read_members(files, archive.extractfile, str(path))
-    # gzip or xz by what the file holds, whatever its name says
-    opener = gzip.open if magic.startswith(b"\x1f\x8b") else lzma.open if magic == b"\xfd7zXZ\0" else open
-    with opener(path, "rb") as stream:
-        return _read_csv(stream, str(path))
+def _pictures(names: list[str]) -> list[str]:
+    return [n for n in names if n.lower().endswith((".jpg", ".jpeg", ".png")) and "__macosx" not in n.lower()]
 
 
 def _read_members(names: list[str], fetch: Callable[[str], BinaryIO], origin: str) -> Raw:
-    """The best CSV among an archive's members, or else its pictures."""
-    tables = sorted((r, n) for n in names if n.lower().endswith(".csv") and (r := _rank(n)) is not None)
-    if tables:
-        with fetch(tables[0][1]) as stream:
-            return _read_csv(stream, f"{origin}: {tables[0][1]}")
-    pictures = (n for n in names if n.lower().endswith(_PICTURES) and "__macosx" not in n.lower())
-    return _read_pictures(pictures, fetch, origin)
-
-
-# ------------------------------------------------------------------------------------------------------- tables
+    """The best CSV of an archive or folder, or else its pictures."""
+    table = _best([name for name in names if name.lower().endswith(".csv")])
+    if table is None:
+        return _read_pictures(_pictures(names), fetch, origin)
+    with fetch(table) as stream:
+        return _read_csv(stream, f"{origin}: {table}")
 
 
 def _read_csv(stream: BinaryIO, name: str) -> Raw:
     """Read FER2013's CSV; columns in any order, spaces and quotes allowed; `name` for messages."""
-    import pandas as pd
-
-    images, labels, usage, line = [], [], [], 1
-    emotions = {str(index): index for index in range(len(CLASSES))}
-    usages = {split: index for index, split in enumerate(SPLITS)}
+    images, labels, usage = [], [], []
     try:
+        rows = csv.DictReader(io.TextIOWrapper(stream, "utf-8-sig", newline=""), skipinitialspace=True, restval="")
+        rows.fieldnames = [column.strip().lower() for column in rows.fieldnames or ()]
         with warnings.catch_warnings():
-            # NumPy and pandas only warn of a text that is no number and of a column too many.
-            warnings.filterwarnings("error", "string or file could not be read|Length of header")
-            for chunk in pd.read_csv(stream, dtype=object, index_col=False, skipinitialspace=True, encoding="utf-8-sig",
-                                     keep_default_na=False, skip_blank_lines=False, chunksize=512):  # fmt: skip
-                table = chunk.fillna("").rename(columns=lambda column: column.strip().lower())
-                for row in table[["pixels", "emotion", "usage"]].itertuples(index=False, name=None):
-                    line += 1
-                    if any(row):
-                        where = f"{name}, line {line} (row {len(images)}, counted from 0)"
-                        images.append(_pixels(row[0], where))
-                        labels.append(_index(row[1], emotions, "label", where))
-                        usage.append(_index(row[2], usages, "Usage", where))
-    except (KeyError, Warning, pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError) as error:
-        raise DataError(f"{name}: cannot be read as emotion,pixels,Usage ({str(error).strip()}); expected fer2013.csv "
-                        "or icml_face_data.csv (Kaggle's train.csv and test.csv hold only parts)") from error
+            warnings.filterwarnings("error", "string or file could not be read")  # NumPy only warns of a word
+            for row in rows:
+                where = f"{name}, line {rows.line_num} (row {len(images)}, counted from 0)"
+                pixels, label, split = row["pixels"], row["emotion"], row["usage"]
+                if None in row:
+                    raise DataError(f"{where}: {len(row[None])} values too many, expected {len(rows.fieldnames)}")
+                images.append(_pixels(pixels, where))
+                labels.append(_index(label, _EMOTIONS, "label", where))
+                usage.append(_index(split, SPLITS, "Usage", where))
+    except (KeyError, csv.Error, UnicodeDecodeError) as error:  # KeyError: no such column
+        raise DataError(f"{name}: cannot be read as emotion,pixels,Usage ({error}); expected fer2013.csv or "
+                        "icml_face_data.csv (Kaggle's train.csv and test.csv hold only parts)") from error
     if not images:
-        raise DataError(f"{name}: holds a header but no rows")
+        raise DataError(f"{name}: holds no rows")
     return Raw(np.stack(images), np.array(labels, np.int8), np.array(usage, np.int8))
 
 
@@ -172,14 +153,14 @@ def _pixels(text: str, where: str) -> np.ndarray:
     raise DataError(f"{where}: pixel {place} is {word[:20]!r}, expected a whole number from 0 to 255")
 
 
-def _index(text: str, allowed: dict[str, int], what: str, where: str) -> int:
+def _index(text: str, allowed: tuple[str, ...], what: str, where: str) -> int:
     if text.strip() not in allowed:
         raise DataError(f"{where}: unknown {what} {text[:20]!r}, expected one of {', '.join(allowed)}")
-    return allowed[text.strip()]
+    return allowed.index(text.strip())
 
 
-def read_votes(path: Path) -> tuple[np.ndarray, np.ndarray]:
-    """Read FER+ (fer2013new.csv, Barsoum et al. 2016): votes uint8 [N, 10] in VOTE_NAMES order, usage int8 [N]."""
+def read_votes(path: Path) -> dict[str, np.ndarray]:
+    """Read FER+'s fer2013new.csv: "votes" uint8 [N, 10] in the order VOTE_NAMES, "usage" int8 [N]."""
     import pandas as pd
 
     try:
@@ -192,13 +173,10 @@ def read_votes(path: Path) -> tuple[np.ndarray, np.ndarray]:
     bad = np.flatnonzero(~votes.isin(range(256)).all(axis=1) | usage.isna())
     if bad.size:
         raise DataError(f"{path}, line {bad[0] + 2}: not a row of FER+: {','.join(map(str, table.iloc[bad[0]]))[:80]}")
-    return votes.to_numpy(np.uint8), usage.to_numpy(np.int8)
+    return {"votes": votes.to_numpy(np.uint8), "usage": usage.to_numpy(np.int8)}
 
 
-# ----------------------------------------------------------------------------------------------------- pictures
-
-
-def _read_pictures(names: Iterable[str], fetch: Callable[[str], BinaryIO], origin: str) -> Raw:
+def _read_pictures(names: list[str], fetch: Callable[[str], BinaryIO], origin: str) -> Raw:
     """Pictures in train/<class>/ and test/<class>/; `fetch` is called in the order of `names`."""
     pictures = []
     for name in names:
@@ -222,19 +200,16 @@ def _read_pictures(names: Iterable[str], fetch: Callable[[str], BinaryIO], origi
 
 
 def _place(path: str, origin: str) -> tuple[int, int, str, int] | None:
-    """A picture's split, the number in its name (-1 = none), its path and its class; None = not a face of ours.
-
-    The class is the folder's, the split the file name's or else that of the folder above.
-    """
+    """A picture's split (by its name or the folder above), number (-1 = none), path and class, or None."""
     above, folder, file = ("", "", *PurePosixPath(path).parts)[-3:]
-    named = re.match(r"(training|publictest|privatetest)(?:\D*(\d+))?", file.lower())
-    split, label = _SPLIT_FOLDERS.get(named[1] if named else above.lower()), _CLASS_FOLDERS.get(folder.lower())
+    named = re.match("training|publictest|privatetest", file.lower())
+    split, label = _SPLIT_FOLDERS.get(named[0] if named else above.lower()), _CLASS_FOLDERS.get(folder.lower())
     if label is None and split is None:
         return None
     if label is None or split is None:
         raise DataError(f"{origin}: cannot place {path}; expected train/<class>/ or test/<class>/ with one of "
                         f"{', '.join(CLASSES).lower()}")  # fmt: skip
-    digits = [named[2] or -1] if named else re.findall(r"\d+", PurePosixPath(file).stem)
+    digits = re.findall(r"\d+", PurePosixPath(file).stem)
     return split, int(digits[-1]) if digits else -1, path, label
 
 

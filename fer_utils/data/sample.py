@@ -7,52 +7,27 @@ Eileen Collins, in the public domain, as scikit-image ships it (`skimage.data.as
 from __future__ import annotations
 
 import csv
-from operator import itemgetter
 from pathlib import Path
 from typing import NamedTuple
 
-__all__ = ["ClipTruth", "clip_path", "clip_truth", "sample_path", "sample_votes_path"]
+__all__ = ["SAMPLE", "SAMPLE_VOTES", "ClipTruth", "clip_path", "clip_truth"]
 
 _FOLDER = Path(__file__).resolve().parent
+SAMPLE = _FOLDER / "sample.csv.xz"  # 3,600 synthetic faces as fer2013.csv holds them
+SAMPLE_VOTES = _FOLDER / "sample_votes.csv.xz"  # simulated votes as FER+'s fer2013new.csv holds them
 
 
 class ClipTruth(NamedTuple):
-    """The truth about one frame of the clip.
+    """The truth about one frame of the clip; without a face `box` and `label` are None."""
 
-    Attributes
-    ----------
-    box : the face as (x, y, width, height) in pixels of the frame, as MTCNN frames it, not cut at the frame's edge;
-        None when nothing of it is inside.
-    label : its class, None without a box.
-    visible : share of the box's area inside the frame, 0–1.
-
-    Examples
-    --------
-    >>> ClipTruth((160.0, 180.0, 63.0, 81.0), "Happy", 1.0).expected
-    True
-    """
-
-    box: tuple[float, float, float, float] | None = None
+    box: tuple[float, float, float, float] | None = None  # x, y, width, height in pixels as MTCNN frames it, not cut
     label: str | None = None
-    visible: float = 0.0
+    visible: float = 0.0  # share of the box's area inside the frame
 
     @property
     def expected(self) -> bool:
-        """A detector is expected to find the face: at least 70 % of it is visible.
-
-        With less, a detection is neither asked for nor an error; only without a box it is a false detection.
-        """
+        """A detector should find the face; with less of it a detection is neither asked for nor false."""
         return self.visible >= 0.7
-
-
-def sample_path() -> Path:
-    """The sample: 3,600 synthetic faces as fer2013.csv holds them, xz-compressed."""
-    return _FOLDER / "sample.csv.xz"
-
-
-def sample_votes_path() -> Path:
-    """The sample's simulated votes in the form of FER+'s fer2013new.csv, xz-compressed."""
-    return _FOLDER / "sample_votes.csv.xz"
 
 
 def clip_path() -> Path:
@@ -75,8 +50,8 @@ def clip_truth() -> list[ClipTruth]:
     """
     with open(_FOLDER / "clip_truth.csv", newline="", encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
-    box = itemgetter("x", "y", "width", "height")
+    sides = ("x", "y", "width", "height")
     return [
-        ClipTruth(tuple(map(float, box(row))), row["label"], float(row["visible"])) if row["label"] else ClipTruth()
-        for row in rows
-    ]
+        ClipTruth(tuple(float(row[side]) for side in sides), row["label"], float(row["visible"]))
+        if row["label"] else ClipTruth() for row in rows
+    ]  # fmt: skip

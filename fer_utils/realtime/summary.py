@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from fer_utils.data import ClipTruth
+from fer_utils.data.sample import ClipTruth
 from fer_utils.faces import Box, iou
 from fer_utils.realtime._pipeline import STAGES, Result
 

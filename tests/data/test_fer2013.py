@@ -44,8 +44,8 @@ def test_every_form_loads_to_equal_arrays_again_from_the_cache_and_from_a_folder
     folder.mkdir(parents=True)
     path = FORMS[form](folder, RAW)
     (tmp_path / "mine" / "README.md").write_text("mine")
-    for place, options in ((path, {"cache": False}), (path, {}), (str(path), {}), (tmp_path / "mine", {})):
-        fer = data.load(place, **options)
+    for place in (path, path, str(path), tmp_path / "mine"):
+        fer = data.load(place)
         np.testing.assert_array_equal(fer.images, RAW.images)
         np.testing.assert_array_equal(fer.labels, RAW.labels)
         np.testing.assert_array_equal(fer.usage, RAW.usage)
@@ -61,10 +61,8 @@ def cache_files(tmp_path):
     return list((tmp_path / "cache").glob("*"))
 
 
-def test_the_cache_is_used_keeps_no_temporary_file_and_can_be_left_out(tmp_path, monkeypatch):
+def test_the_cache_is_used_and_keeps_no_temporary_file(tmp_path, monkeypatch):
     path = write_csv(tmp_path)
-    data.load(path, cache=False)
-    assert not cache_files(tmp_path)
     data.load(path)
     assert len(cache_files(tmp_path)) == 1
     monkeypatch.setattr("fer_utils.data.readers.read", None)
@@ -198,7 +196,7 @@ def test_a_named_place_that_is_missing_or_empty_is_an_error_never_the_sample(tmp
 def test_votes_join_by_row(tmp_path):
     fer = data.load(write_csv(tmp_path), votes=write_votes(tmp_path / "votes.csv", RAW))
     assert fer.votes.shape == (35, 10) and fer.votes.dtype == np.uint8
-    winners = np.array(data.VOTE_CLASSES)[fer.votes[:, :7].argmax(1)]
+    winners = np.array(data.classes.VOTE_CLASSES)[fer.votes[:, :7].argmax(1)]
     np.testing.assert_array_equal(winners, fer.labels)
     assert "FER+ votes: 35 images" in data.describe(fer)
 
@@ -229,7 +227,7 @@ def test_votes_join_pictures_only_when_their_numbers_tell_the_row(tmp_path, nami
     file = write_votes(tmp_path / "pictures" / "fer2013new.csv", RAW)
     fer = data.load(folder)
     assert (fer.votes is not None) == joined
-    assert ("is not used: this copy of FER2013 does not tell the row" in data.describe(fer)) != joined
+    assert ("is not used: this copy of FER2013 does not tell each image's row" in data.describe(fer)) != joined
     if not joined:
         with pytest.raises(DataError, match="cannot be joined"):
             data.load(folder, votes=file)
@@ -302,7 +300,6 @@ def test_leaks_and_duplicates_counted_by_hand():
     #            train  train train  train public private private train
     kinds = pictures(1, 2, 2, 3, 3, 4, 1, 0)
     fer = make(kinds, [0, 1, 2, 3, 3, 4, 0, 5], [0, 0, 0, 0, 1, 2, 2, 0])
-    np.testing.assert_array_equal(data.cross_split_duplicates(fer), [1, 0, 0, 1, 0, 0, 0, 0])
     np.testing.assert_array_equal(data.training_indices(fer), [1, 2, 7])
     assert data.duplicates(fer) == {
         "unique_images": 5, "groups": 3, "groups_across_splits": 2, "conflicting_groups": 1, "private_in_training": 1,
@@ -312,7 +309,7 @@ def test_leaks_and_duplicates_counted_by_hand():
 def test_one_changed_pixel_is_another_image():
     images = pictures(1, 1)
     images[1, 47, 47] ^= 1
-    assert not data.cross_split_duplicates(make(images, [0, 0], [0, 2])).any()
+    assert data.training_indices(make(images, [0, 0], [0, 2])).tolist() == [0]
 
 
 def test_hashes_are_the_same_on_every_machine():
@@ -355,7 +352,7 @@ def test_real_data_duplicates(real_data):
 def test_real_votes_agree_with_the_labels_on_63_percent(real_data):
     if real_data.votes is None:
         pytest.skip("needs FER+: set FER_PLUS to fer2013new.csv")
-    winners = np.array(data.VOTE_CLASSES)[real_data.votes[:, :7].argmax(1)]
+    winners = np.array(data.classes.VOTE_CLASSES)[real_data.votes[:, :7].argmax(1)]
     assert (winners == real_data.labels).mean() == pytest.approx(0.63, abs=0.03)
 
 
@@ -379,6 +376,3 @@ def test_majority_is_a_class_that_more_than_half_of_the_voters_name():
     votes[2, 9] = 10  # not a face
     votes[3, [4, 7]] = 6, 4  # anger, contempt
     assert data.majority_vote(votes).tolist() == [3, -1, -1, 0, -1]
-    assert data.majority_vote(votes, share=0.4).tolist()[1] in (3, 6)
-    with pytest.raises(ValueError, match="share"):
-        data.majority_vote(votes, share=1.0)

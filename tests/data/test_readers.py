@@ -73,14 +73,14 @@ BAD = {
     "other digits": (changed(0, FIRST, ",0 1 ² 3 4 "), r"pixel 2 is '²'"),
     "unknown label": (changed(9, "2,", "7,"), r"line 11 \(row 9.*unknown label '7', expected one of 0, 1"),
     "unknown Usage": (changed(12, "Training", "Train"), r"line 14 \(row 12.*unknown Usage 'Train'.*PrivateTest"),
-    "extra column": (changed(4, ",Training", ",Training,1"), r"Expected 3 fields in line 6, saw 4"),
-    "extra column at the start": (changed(0, ",Training", ",Training,1"), r"[Ll]ength"),
+    "extra column": (changed(4, ",Training", ",Training,1"), r"line 6 .*1 values too many, expected 3"),
+    "extra column at the start": (changed(0, ",Training", ",Training,1"), r"line 2 .*1 values too many"),
     "no pixels column": (TEXT.replace(b"pixels", b"pixel"), r"emotion,pixels,Usage .*'pixels'"),
     "no Usage column": (TEXT.replace(b"Usage", b"Use"), r"emotion,pixels,Usage .*'usage'"),
     "cut in a row": (TEXT[:40_000], r"line 6 \(row 4.*cut short"),
     "header only": (b"emotion,pixels,Usage\n", r"no rows"),
     "binary": (bytes(range(256)) * 50, r"emotion,pixels,Usage"),
-    "one endless line": (b"emotion,pixels,Usage\n" + b"0 " * 100_000, r"line 2 .*0 pixels"),
+    "one endless line": (b"emotion,pixels,Usage\n" + b"0 " * 100_000, r"emotion,pixels,Usage .*field limit"),
 }
 
 
@@ -110,12 +110,12 @@ def test_two_rows_whose_pixels_add_up_are_still_wrong(tmp_path):
 
 def test_votes_read_in_ferplus_order(tmp_path):
     path = write_votes(tmp_path / "fer2013new.csv", RAW)
-    votes, usage = read_votes(path)
+    votes, usage = read_votes(path).values()
     assert votes.shape == (30, 10) and votes.dtype == np.uint8 and usage.dtype == np.int8
     np.testing.assert_array_equal(usage, RAW.usage)
     np.testing.assert_array_equal(votes[3], [0, 8, 0, 0, 0, 0, 0, 2, 0, 0])  # row 3 is Happy
     packed = written(tmp_path, lzma.compress(path.read_bytes()), "votes.csv.xz")
-    np.testing.assert_array_equal(read_votes(packed)[0], votes)
+    np.testing.assert_array_equal(read_votes(packed)["votes"], votes)
 
 
 @pytest.mark.parametrize(("old", "new", "message"), [

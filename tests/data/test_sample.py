@@ -10,7 +10,7 @@ import pytest
 
 from fer_utils import data
 from fer_utils.data import CLASSES
-from fer_utils.data.sample import sample_path
+from fer_utils.data.sample import SAMPLE
 from fer_utils.faces import Detector, fer_landmarks, iou
 
 
@@ -25,7 +25,7 @@ def frames() -> list[np.ndarray]:
 
 
 def test_the_sample_loads_like_any_data_and_says_that_it_is_none_of_fer2013(drawn):
-    for fer in (drawn, data.load(sample_path(), cache=False)):
+    for fer in (drawn, data.load(SAMPLE)):
         assert fer.is_sample and fer.official_splits and "not FER2013" in fer.title_note
         assert (fer.images.shape, fer.images.dtype) == ((3600, 48, 48), np.uint8)
         assert (fer.votes.shape, fer.votes.dtype) == ((3600, 10), np.uint8) and (fer.votes.sum(1) == 10).all()
@@ -42,7 +42,7 @@ def test_the_sample_has_fer2013s_proportions_and_faults(drawn):
     assert counts.sum(0).argmax() == CLASSES.index("Happy") and counts.sum(0).argmin() == CLASSES.index("Disgust")
     found = data.duplicates(drawn)
     assert found["training_in_test"] >= 5 and found["conflicting_groups"] >= 1 and found["blank_images"] == 2
-    agree = (np.array(data.VOTE_CLASSES)[drawn.votes[:, :7].argmax(1)] == drawn.labels).mean()
+    agree = (np.array(data.classes.VOTE_CLASSES)[drawn.votes[:, :7].argmax(1)] == drawn.labels).mean()
     assert 0.6 < agree < 0.9
 
 

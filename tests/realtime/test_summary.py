@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from fer_utils.data import ClipTruth
+from fer_utils.data.sample import ClipTruth
 from fer_utils.realtime import Frame, detection
 from fer_utils.realtime import summary as summary_module
 from fer_utils.realtime._pipeline import Result

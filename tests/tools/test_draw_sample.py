@@ -64,7 +64,7 @@ def test_what_is_written_loads_as_it_was_drawn(tmp_path, monkeypatch):
     small = make_sample.draw_sample(seed=7, n=100)
     monkeypatch.setattr(make_sample, "draw_sample", lambda: small)
     table, votes = make_sample.write(tmp_path)
-    fer = data.load(table, votes=votes, cache=False)
+    fer = data.load(table, votes=votes)
     for got, want in zip((fer.images, fer.labels, fer.usage, fer.votes), small, strict=True):
         np.testing.assert_array_equal(got, want)
     assert fer.counts().min() >= 1 and not fer.is_sample

@@ -15,7 +15,7 @@ import cv2
 import numpy as np
 
 from fer_utils import paths
-from fer_utils.data import ClipTruth
+from fer_utils.data.sample import ClipTruth
 
 __all__ = ["FACE", "FPS", "FRAMES", "HEIGHT", "LABEL", "OUTLINE", "WIDTH", "clip_frames", "write"]
 
