@@ -6,53 +6,35 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
-
-from fer_utils.evaluation.metrics import softmax
+from scipy.optimize import minimize
+from scipy.special import softmax
 
 if TYPE_CHECKING:
     import keras
-
-__all__ = ["Calibration"]
 
 
 @dataclass(frozen=True)
 class Calibration:
     """What is done to logits float [N, 7]: (logits + bias) / temperature. Call it with them.
 
-    Training sees soft labels and far more Happy faces than Disgust: a bias for each class corrects the prior that the
-    network learned, one temperature its confidence (bias-only vector scaling, Guo et al. 2017; for long-tailed classes
-    Menon et al. 2021). Eight numbers and a convex problem: there is hardly anything to overfit.
-
-    Parameters
-    ----------
-    temperature : float, above 0; above 1 where the network was too sure.
-    bias : seven floats, the sum 0.
+    A bias for each class corrects the prior that the network learned, one temperature its confidence (bias-only vector
+    scaling, Guo et al. 2017; for long-tailed classes Menon et al. 2021). Convex, with eight numbers to fit.
 
     Examples
     --------
     >>> calibration = Calibration.fit(public.labels, public_logits)
-    >>> probabilities = softmax(calibration(private_logits))
+    >>> probabilities = scipy.special.softmax(calibration(private_logits), axis=1)
     """
 
-    temperature: float
-    bias: list[float]
+    temperature: float  # above 0; above 1 where the network was too sure
+    bias: list[float]  # seven, their sum 0
 
     @classmethod
     def fit(cls, labels: np.ndarray, logits: np.ndarray) -> Calibration:
-        """The calibration with the lowest cross-entropy; a class without a sample keeps its logit.
+        """The lowest cross-entropy of PublicTest's logits float [N, 7] and labels int [N], at least one.
 
-        Parameters
-        ----------
-        labels : int [N], classes 0–6 of PublicTest: neither trained on nor reported.
-        logits : float [N, 7].
-
-        Raises
-        ------
-        ValueError
-            Without samples, or when labels and logits differ in number.
+        A class without a sample keeps its logit.
         """
-        from scipy.optimize import minimize
-
         labels, logits = np.asarray(labels), np.asarray(logits, np.float64)
         if not len(labels) or len(labels) != len(logits):
             raise ValueError(f"labels: must be as many as logits, at least 1; got {len(labels)} and {len(logits)}")
@@ -61,7 +43,7 @@ class Calibration:
 
         def loss(numbers: np.ndarray) -> tuple[float, np.ndarray]:
             """Mean cross-entropy of scale · logits + biases, and its gradient."""
-            p = softmax(numbers[0] * logits + numbers[1:])
+            p = softmax(numbers[0] * logits + numbers[1:], axis=1)
             error = p - np.eye(classes)[labels]
             gradient = np.concatenate([[(error * logits).sum()], error.sum(0)]) / len(labels)
             return -float(np.log(p[rows, labels] + 1e-300).mean()), gradient

@@ -1,6 +1,10 @@
-"""Tables of models that were tested on the same images: paired differences, class by class, imbalance methods."""
+"""Tables of models that were tested on the same images: paired differences, class by class, imbalance methods.
 
-from __future__ import annotations
+Examples
+--------
+>>> labels, pairs = Run("xception").predictions["private_labels"], compare.alignment_pairs()
+>>> compare.class_changes(labels, *(run.predictions["private"].argmax(1) for run in pairs[0]))
+"""
 
 from collections.abc import Hashable, Mapping
 
@@ -11,50 +15,31 @@ from fer_utils.data import CLASSES
 from fer_utils.evaluation import metrics
 from fer_utils.evaluation.runs import Run, list_runs
 
-__all__ = ["RARE", "alignment_pairs", "class_changes", "imbalance_methods", "paired_tests", "robustness_changes",
-           "scores", "variants"]
-
-RARE = ("Disgust", "Fear")  # the rarest class, and the one that is missed most
-SCORES = {"accuracy": "accuracy", "macro-F1": "macro_f1", "balanced accuracy": "balanced_accuracy"}
+# Title → statistic, and the class that it is about: the rarest one, and the one that is missed most.
+SCORES = {"accuracy": ("accuracy", ...), "macro-F1": ("macro_f1", ...), "balanced accuracy": ("balanced_accuracy", ...),
+          **{f"recall of {name}": ("class_recall", CLASSES.index(name)) for name in ("Disgust", "Fear")}}
 METHODS = {"under": "undersampling", "over": "oversampling", "hybrid": "hybrid sampling",
            "class_weights": "class weights", "focal": "focal loss", "class_balanced": "class-balanced loss",
            "logit_adjustment": "logit adjustment"}
 
 
 def variants(run: Run, *fields: str) -> list[Run]:
-    """The run, and the stored runs whose config differs from its in nothing but `fields`.
-
-    Names may always differ, and precision, which is what the machine multiplies fastest.
-
-    Examples
-    --------
-    >>> [other.config["seed"] for other in variants(Run("xception"), "seed")]
-    """
+    """The run, and the stored runs whose config differs from its in nothing but `fields`, name and precision."""
     def decisive(other: Run) -> dict:
         return {key: value for key, value in other.config.items() if key not in ("run", "precision", *fields)}
 
-    others = (Run(name, folder=run.folder.parent) for name in list_runs(run.folder.parent) if name != run.name)
+    others = (Run(name) for name in list_runs() if name != run.name)
     return [run, *(other for other in others if decisive(other) == decisive(run))]
 
 
 def alignment_pairs() -> list[tuple[Run, Run]]:
-    """Stored runs on unaligned and on aligned faces that differ in nothing else.
-
-    Examples
-    --------
-    >>> [(before.name, after.name) for before, after in alignment_pairs()]
-    """
+    """Stored runs on unaligned and on aligned faces that differ in nothing else."""
     aligned = [run for run in map(Run, list_runs()) if run.aligned]
     return [(other, run) for run in aligned for other in variants(run, "aligned")[1:] if not other.aligned]
 
 
 def imbalance_methods(baseline: Run) -> dict[str, Run]:
-    """Stored runs that differ from a baseline in resampling or loss only, by the method's title, the baseline first.
-
-    Examples
-    --------
-    >>> scores(imbalance_methods(Run("mobilenet_v3_large_plain")))
-    """
+    """The baseline and the stored runs that differ from it in resampling or loss only, by the method's title."""
     found = {}
     for run in variants(baseline, "sampling", "sampling_target", "loss")[1:]:
         changed = [run.config[key] for key in ("sampling", "loss") if run.config[key] != baseline.config[key]]
@@ -68,12 +53,7 @@ def paired_tests(pairs: Mapping[Hashable, tuple[np.ndarray, np.ndarray, np.ndarr
     """Accuracy of pairs of models on the same images, with McNemar's tests corrected for their number.
 
     `pairs`: title → labels, predictions before, predictions after, int [N] each; a pair without a sample is left out.
-    Returns a row for each pair: n, before, after, difference (after − before) with its 95 % interval low and high,
-    p_value, and p_holm, corrected by `holm` over this table.
-
-    Examples
-    --------
-    >>> paired_tests({"all images": (labels, before, after)}).p_holm
+    Returns n, before, after, difference with its 95 % interval low and high, p_value, and p_holm, corrected over all.
     """
     rows = {}
     for title, (labels, before, after) in pairs.items():
@@ -86,14 +66,7 @@ def paired_tests(pairs: Mapping[Hashable, tuple[np.ndarray, np.ndarray, np.ndarr
 
 
 def class_changes(labels: np.ndarray, before: np.ndarray, after: np.ndarray, *, score: str = "f1") -> pd.DataFrame:
-    """A score (f1, precision or recall) of each class before and after, and its change with the paired 95 % interval.
-
-    `labels`, `before` and `after` are int [N]. Returns a row for each of CLASSES: n, before, after, change, low, high.
-
-    Examples
-    --------
-    >>> class_changes(labels, before, after, score="recall").change["Disgust"]
-    """
+    """Each class's f1, precision or recall: n, before, after, change, and its paired 95 % interval low and high."""
     change = metrics.paired_bootstrap_difference(labels, before, after, f"class_{score}")
     first, second = (metrics.per_class(labels, predictions) for predictions in (before, after))
     table = pd.DataFrame({"n": first.n, "before": first[score], "after": second[score]})
@@ -101,39 +74,27 @@ def class_changes(labels: np.ndarray, before: np.ndarray, after: np.ndarray, *, 
 
 
 def scores(runs: Mapping[str, Run], *, calibrated: bool = True) -> pd.DataFrame:
-    """Scores of runs on PrivateTest (accuracy, macro-F1, balanced accuracy, recall of `RARE`), against the first run.
+    """`SCORES` of runs on PrivateTest with 95 % intervals, and their paired differences to the first run.
 
-    Calibration gives each class the weight that it has on PublicTest, and so takes back a part of what rebalancing
-    had done: `calibrated=False` scores the probabilities before it. Returns a row for each run and score: method,
-    score, value, low, high; and difference to the first run, difference_low, difference_high (paired). Intervals: 95 %.
-
-    Examples
-    --------
-    >>> scores({"baseline": baseline, "focal loss": focal}).pivot(index="method", columns="score", values="value")
+    Calibration gives each class its weight on PublicTest, and so takes back a part of what rebalancing had done:
+    `calibrated=False` scores the probabilities before it.
     """
-    wanted = {score: (name, ...) for score, name in SCORES.items()}
-    wanted |= {f"recall of {name}": ("class_recall", CLASSES.index(name)) for name in RARE}
-    rows, first = [], next(iter(runs.values()))
-    labels, baseline = first.predictions["private_labels"], None
-    for title, run in runs.items():
-        predictions = (run.predictions if calibrated else run.uncalibrated)["private"].argmax(1)
-        baseline = predictions if baseline is None else baseline
-        for score, (name, place) in wanted.items():
-            value = metrics._statistic(metrics.confusion(labels, predictions), name)[place]
-            interval = metrics.bootstrap(labels, predictions, name)[:, place]
-            difference = metrics.paired_bootstrap_difference(labels, baseline, predictions, name)[:, place]
+    labels = next(iter(runs.values())).predictions["private_labels"]
+    predictions = {title: (run.predictions if calibrated else run.uncalibrated)["private"].argmax(1)
+                   for title, run in runs.items()}
+    rows, baseline = [], next(iter(predictions.values()))
+    for title, found in predictions.items():
+        for score, (name, place) in SCORES.items():
+            value = metrics._statistic(metrics.confusion(labels, found), name)[place]
+            interval = metrics.bootstrap(labels, found, name)[:, place]
+            difference = metrics.paired_bootstrap_difference(labels, baseline, found, name)[:, place]
             rows.append([title, score, *map(float, (value, *interval, *difference))])
     columns = ["method", "score", "value", "low", "high", "difference", "difference_low", "difference_high"]
     return pd.DataFrame(rows, columns=columns)
 
 
 def robustness_changes(before: pd.DataFrame, after: pd.DataFrame) -> pd.DataFrame:
-    """Two models on the same corrupted images (`read_robustness`): corruption, severity, setting, and `paired_tests`.
-
-    Examples
-    --------
-    >>> robustness_changes(read_robustness("xception"), read_robustness("xception_aligned")).difference
-    """
+    """Two models on the same corrupted images (`read_robustness`): corruption, severity, setting, `paired_tests`."""
     keys, labels = ["corruption", "severity", "setting"], np.asarray(before.attrs["labels"])
     if not before[keys].equals(after[keys]) or not np.array_equal(labels, after.attrs["labels"]):
         raise ValueError("after: must be recorded on the same corrupted images as before; got others")

@@ -1,28 +1,24 @@
 """Metrics with their uncertainty: scikit-learn's points, bootstrap intervals, paired tests, calibration error.
 
-In all functions `labels` and predictions are int [N], classes 0–6, and `probabilities` float [N, 7], rows that sum to
-1. They raise ValueError, naming the argument, without a sample, for another class, or when two differ in length.
+`labels` and predictions are int [N], classes 0–6, `probabilities` float [N, 7], rows that sum to 1. ValueError names
+the argument: without a sample, of another class, or of another length.
 """
-
-from __future__ import annotations
 
 from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
 import sklearn.metrics
+from scipy.stats import binomtest
 
 from fer_utils.data import CLASSES
-
-__all__ = ["bootstrap", "confusion", "ece", "holm", "mcnemar", "paired_bootstrap_difference", "per_class",
-           "reliability", "softmax", "summary"]
 
 K = len(CLASSES)
 DRAWS, ENDS = 2000, (0.025, 0.975)  # of every bootstrap
 
 
 def _checked(labels: np.ndarray, **others: np.ndarray) -> list[np.ndarray]:
-    """The labels, int64 [N], and the other arrays, after checking that they are about the same samples."""
+    """The labels, int64 [N], and the other arrays, about the same samples."""
     labels, arrays = np.asarray(labels), {name: np.asarray(values) for name, values in others.items()}
     if labels.ndim != 1 or not len(labels) or labels.min() < 0 or labels.max() >= K:
         raise ValueError(f"labels: must be [N], N ≥ 1, of 0–{K - 1}; got {list(labels.shape)}, {np.unique(labels)}")
@@ -30,18 +26,6 @@ def _checked(labels: np.ndarray, **others: np.ndarray) -> list[np.ndarray]:
         if len(values) != len(labels):
             raise ValueError(f"{name}: must hold one for each of the {len(labels)} labels; got {len(values)}")
     return [labels.astype(np.int64), *arrays.values()]
-
-
-def softmax(logits: np.ndarray) -> np.ndarray:
-    """Probabilities float64 [..., 7] of logits float [..., 7].
-
-    Examples
-    --------
-    >>> softmax(np.zeros((1, 2)))
-    array([[0.5, 0.5]])
-    """
-    shifted = np.exp(logits - np.max(logits, axis=-1, keepdims=True), dtype=np.float64)
-    return shifted / shifted.sum(axis=-1, keepdims=True)
 
 
 def confusion(labels: np.ndarray, predictions: np.ndarray) -> np.ndarray:
@@ -70,10 +54,7 @@ def per_class(labels: np.ndarray, predictions: np.ndarray) -> pd.DataFrame:
 
 
 def _statistic(matrices: np.ndarray, name: str) -> np.ndarray:
-    """A score of a stack of confusion matrices [..., 7, 7]: float [...], or [..., 7] of one named `class_…`.
-
-    scikit-learn takes one matrix at a time, the bootstrap needs thousands; a test compares the two.
-    """
+    """A score of confusion matrices [..., 7, 7], thousands at once: float [...], or [..., 7] of one named `class_…`."""
     hits, rows, columns = np.diagonal(matrices, axis1=-2, axis2=-1), matrices.sum(-1), matrices.sum(-2)
     ratios = {"class_precision": (hits, columns), "class_recall": (hits, rows), "class_f1": (2 * hits, rows + columns)}
     means = {"macro_f1": "class_f1", "balanced_accuracy": "class_recall"}
@@ -88,7 +69,7 @@ def _statistic(matrices: np.ndarray, name: str) -> np.ndarray:
 
 
 def _resampled(counts: np.ndarray, seed: int) -> np.ndarray:
-    """Bootstrap draws of counts, int [DRAWS, ...]: the same as resampling the samples behind them, and much faster."""
+    """Bootstrap draws of counts, int [DRAWS, ...]: as resampling the samples behind them, and much faster."""
     n = counts.sum()
     draws = np.random.default_rng(seed).multinomial(n, counts.ravel() / n, size=DRAWS)
     return draws.reshape(DRAWS, *counts.shape)
@@ -111,14 +92,7 @@ def bootstrap(
 def paired_bootstrap_difference(
     labels: np.ndarray, first: np.ndarray, second: np.ndarray, statistic: str = "accuracy", *, seed: int = 2013
 ) -> np.ndarray:
-    """Difference of two models (second − first), and low and high of its paired 95 % interval: float [3] or [3, 7].
-
-    Samples are drawn with both models' predictions; `statistic` as in `bootstrap`.
-
-    Examples
-    --------
-    >>> difference, low, high = paired_bootstrap_difference(labels, first, second, "macro_f1")
-    """
+    """`bootstrap` of second − first on the same samples: the difference, low and high, float [3] or [3, 7]."""
     labels, first, second = _checked(labels, first=first, second=second)
     kinds = np.bincount((labels * K + first) * K + second, minlength=K**3).reshape(K, K, K)
 
@@ -131,46 +105,34 @@ def paired_bootstrap_difference(
 def mcnemar(labels: np.ndarray, first: np.ndarray, second: np.ndarray) -> dict[str, float]:
     """Exact McNemar test (1947) of two models' predictions on the same samples.
 
-    Returns n; first_only, second_only (samples that only this one has right); difference in accuracy (second − first)
-    with its 95 % interval low, high (normal approximation for paired proportions); p_value (two-sided binomial).
+    n; first_only, second_only (samples that only this one has right); difference in accuracy (second − first) with its
+    95 % interval low, high (normal approximation for paired proportions); p_value (two-sided binomial).
 
     Examples
     --------
     >>> mcnemar([0, 0, 0], [0, 1, 1], [0, 0, 0])["p_value"]
     0.5
     """
-    from scipy.stats import binomtest
-
     labels, first, second = _checked(labels, first=first, second=second)
-    right, right_too, n = first == labels, second == labels, len(labels)
-    first_only, second_only = int((right & ~right_too).sum()), int((right_too & ~right).sum())
-    differing, difference = first_only + second_only, (second_only - first_only) / n
-    error = 1.96 * np.sqrt(differing / n - difference**2) / np.sqrt(n)
-    return {"n": n, "first_only": first_only, "second_only": second_only, "difference": difference,
-            "low": difference - error, "high": difference + error,
-            "p_value": float(binomtest(second_only, differing).pvalue) if differing else 1.0}
+    change = (second == labels).astype(int) - (first == labels)
+    first_only, second_only = int((change < 0).sum()), int((change > 0).sum())
+    difference, error = change.mean(), 1.96 * change.std() / np.sqrt(len(change))
+    p_value = binomtest(second_only, max(1, first_only + second_only)).pvalue
+    return {"n": len(labels), "first_only": first_only, "second_only": second_only, "difference": float(difference),
+            "low": float(difference - error), "high": float(difference + error), "p_value": float(p_value)}
 
 
-def holm(p_values: Sequence[float]) -> np.ndarray:
-    """p-values (0–1) of several tests, corrected for their number (Holm 1979): float [tests], in their order.
-
-    Examples
-    --------
-    >>> holm([0.01, 0.04, 0.03])
-    array([0.03, 0.06, 0.06])
-    """
-    p = np.asarray(p_values, float)
-    if not ((p >= 0) & (p <= 1)).all():
-        raise ValueError(f"p_values: must lie in 0–1; got {p_values}")
-    order = np.argsort(p, kind="stable")
-    corrected = np.maximum.accumulate(p[order] * np.arange(len(p), 0, -1)).clip(max=1)
-    return corrected[np.argsort(order)]
+def holm(p_values: Sequence[float]) -> pd.Series:
+    """p-values (0–1) of several tests, corrected for their number (Holm 1979), in their order."""
+    p = pd.Series(p_values, dtype=float)
+    ordered = p.sort_values()
+    return (ordered * np.arange(len(p), 0, -1)).cummax().clip(upper=1).reindex(p.index)
 
 
 def reliability(labels: np.ndarray, probabilities: np.ndarray, *, bins: int = 15) -> pd.DataFrame:
-    """A reliability diagram's numbers, by equal-width bins of the highest probability, ascending.
+    """A reliability diagram's confidence and accuracy (means, 0–1, NaN in an empty bin) and n.
 
-    A row for each bin: confidence and accuracy (means, 0–1, NaN in an empty bin) and n.
+    A row for each of the equal-width bins of the highest probability, ascending.
 
     Examples
     --------
@@ -196,11 +158,10 @@ def ece(labels: np.ndarray, probabilities: np.ndarray, *, bins: int = 15) -> flo
 
 
 def summary(labels: np.ndarray, probabilities: np.ndarray) -> dict[str, object]:
-    """Everything that a results table shows, as plain numbers ready for JSON.
+    """A results table's plain numbers: n, accuracy and macro_f1 with 95 % intervals (accuracy_low, …), and more.
 
-    n; accuracy, macro_f1 and their 95 % intervals (accuracy_low, …); precision, recall, f1 (weighted by class size);
-    macro_precision; balanced_accuracy; log_loss (nats); ece; majority (accuracy of the majority-class baseline);
-    per_class {name: precision, recall, f1, n}. Macro means are over the classes that occur.
+    precision, recall, f1 (weighted by class size); macro_precision and balanced_accuracy (over the classes that occur);
+    log_loss (nats); ece; majority (the majority-class baseline's accuracy); per_class {name: precision, recall, f1, n}.
 
     Examples
     --------

@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any
 import keras
 import numpy as np
 import pandas as pd
+from scipy.special import softmax
 
 from fer_utils import data, evaluation, faces, models, paths
 from fer_utils.models import cpu_layers
@@ -269,7 +270,7 @@ def train(
     batches.epoch = config.epochs
     models.reestimate_batchnorm(final, (batches[index][0] for index in range(min(steps, STATISTICS_BATCHES))))
     logits = predict(final, public.images)
-    scores = evaluation.summary(public.labels, evaluation.softmax(logits))
+    scores = evaluation.summary(public.labels, softmax(logits, axis=1))
     say(f"PublicTest, uncalibrated, single crop: accuracy {scores['accuracy']:.4f}, macro-F1 {scores['macro_f1']:.4f} "
         f"(n {len(public):,})")
     if public_only or not chief:

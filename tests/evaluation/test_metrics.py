@@ -1,13 +1,14 @@
 import numpy as np
 import pytest
 import sklearn.metrics as reference
+from scipy.special import softmax
 
 from fer_utils.data import CLASSES
 from fer_utils.evaluation import metrics
 
 RNG = np.random.default_rng(5)
 LABELS = RNG.integers(0, 7, 400)
-P = metrics.softmax(RNG.normal(size=(400, 7)) + 2 * np.eye(7)[LABELS])
+P = softmax(RNG.normal(size=(400, 7)) + 2 * np.eye(7)[LABELS], axis=1)
 FIRST = P.argmax(1)
 SECOND = np.where(RNG.random(400) < 0.3, LABELS, FIRST)  # corrects about a third of the mistakes
 
@@ -95,7 +96,7 @@ def test_bad_input(labels, p, name):
 
 
 @pytest.mark.parametrize("call, name", [
-    (lambda: metrics.bootstrap(LABELS, FIRST, "auc"), "statistic"), (lambda: metrics.holm([0.1, 2]), "p_values"),
+    (lambda: metrics.bootstrap(LABELS, FIRST, "auc"), "statistic"),
     (lambda: metrics.paired_bootstrap_difference(LABELS, FIRST, FIRST[:3]), "second"),
     (lambda: metrics.mcnemar(LABELS, FIRST[:3], FIRST), "first"),
 ])

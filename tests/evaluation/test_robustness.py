@@ -52,13 +52,10 @@ def test_noise_and_light_have_the_size_they_say():
     assert robustness.corrupt(gray, "low light", 3).mean() == pytest.approx(32, abs=1)
 
 
-@pytest.mark.parametrize("images, name, severity, wrong", [
-    (FACES, "fog", 1, "corruption"), (FACES, "blur", 0, "severity"), (FACES, "blur", 6, "severity"),
-    (FACES[0], "blur", 1, "images"), (FACES / 255, "blur", 1, "images"),
-])
-def test_bad_input(images, name, severity, wrong):
-    with pytest.raises(ValueError, match=f"^{wrong}:"):
-        robustness.corrupt(images, name, severity)
+@pytest.mark.parametrize("name, severity", [("fog", 1), ("blur", 0), ("blur", 6)])
+def test_bad_input(name, severity):
+    with pytest.raises(ValueError, match="^corruption, severity:"):
+        robustness.corrupt(FACES, name, severity)
 
 
 @pytest.fixture

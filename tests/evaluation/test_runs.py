@@ -2,9 +2,10 @@ import json
 
 import numpy as np
 import pytest
+from scipy.special import softmax
 
 from fer_utils import evaluation
-from fer_utils.evaluation import Calibration, Run, list_runs, softmax, summary
+from fer_utils.evaluation import Calibration, Run, list_runs, summary
 from fer_utils.models import BACKBONES
 
 LABELS = np.arange(5)
@@ -34,8 +35,8 @@ def test_a_run_is_read_as_it_was_written(store, tmp_path):
     assert store("my_run", logits, LABELS).title == "Xception, my run"
     assert run.history["loss"].tolist() == [2.0, 1.5]
     for split in ("public", "private"):
-        assert run.predictions[split] == pytest.approx(softmax(logits), abs=1e-6)
-        assert run.uncalibrated[split] == pytest.approx(softmax(CALIBRATION.inverse(logits)), abs=1e-5)
+        assert run.predictions[split] == pytest.approx(softmax(logits, axis=1), abs=1e-6)
+        assert run.uncalibrated[split] == pytest.approx(softmax(CALIBRATION.inverse(logits), axis=1), abs=1e-5)
         assert run.predictions[f"{split}_labels"].tolist() == LABELS.tolist()
         assert run.metrics[split] == summary(LABELS, run.predictions[split])
 
