@@ -281,7 +281,7 @@ def train(
         "training_images": len(images), "initial_weights": model.initial_weights, "precision": precision,
         "public_uncalibrated": {name: scores[name] for name in ("accuracy", "macro_f1")},
         "parameters": final.count_params(), "m_macs": models.macs(final),
-        "training_minutes": round(float(history["seconds"].sum()) / 60, 1), **_environment(),
+        "minutes": round(float(history["seconds"].sum()) / 60, 1), **_environment(),
     }
     calibration = evaluation.Calibration.fit(public.labels, logits)
     return _store(config, fer, final, history.assign(epoch=history["epoch"] + 1), calibration, outcome)

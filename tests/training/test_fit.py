@@ -38,7 +38,7 @@ def test_what_a_run_leaves(tiny, drawn):
     assert {"loss", "accuracy", "public_accuracy", "images_per_second", "learning_rate"} <= {*tiny.history.columns}
     assert tiny.history["learning_rate"].iloc[-1] == pytest.approx(0, abs=1e-9)
     assert tiny.outcome["initial_weights"] == {"name": "random", "sha256": None} and tiny.outcome["is_sample"]
-    assert {"commit", "versions", "training_minutes", "parameters", "m_macs", "cpu", "precision"} <= {*tiny.outcome}
+    assert {"commit", "versions", "minutes", "parameters", "m_macs", "cpu", "precision"} <= {*tiny.outcome}
     assert tiny.metrics["private"]["n"] == len(drawn.split("PrivateTest"))
 
 
