@@ -37,7 +37,7 @@ def main(arguments: list[str] | None = None) -> None:
         import tensorflow as tf
 
         strategy = getattr(tf.distribute, STRATEGIES[options.distribute])()
-    from fer_utils import data, training
+    from fer_utils import data, paths, training
 
     known = {**training.RECIPES, **training.STUDIES}
     if options.list:
@@ -52,9 +52,10 @@ def main(arguments: list[str] | None = None) -> None:
         parser.error(f"argument --set: {wrong}")
     fer = data.load()
     print(data.describe(fer), flush=True)
+    onnx = paths.models_dir() / f"{config.run}.onnx"
     if options.int8:
         entry = training.publish_int8(config.run, fer)
-        print(f"exported   {entry['path']} (PublicTest accuracy {-entry['public_loss']:+.2%})")
+        print(f"exported   {onnx.with_stem(config.run + '_int8')} (PublicTest accuracy {-entry['public_loss']:+.2%})")
         return
     run = training.train(config, fer, strategy=strategy, public_only=options.public_only)
     if isinstance(run, dict):
@@ -65,8 +66,8 @@ def main(arguments: list[str] | None = None) -> None:
     print(f"stored     {run.folder}")
     if options.publish:
         entry = training.publish(config.run, fer)
-        print(f"exported   {entry['path']} (differs from Keras by at most {entry['parity']:.1e})")
-        print(f"listed     {entry['manifest']}")
+        print(f"exported   {onnx} (differs from Keras by at most {entry['parity']:.1e})")
+        print(f"listed     {onnx.with_name('manifest.json')}")
         print(f"try it     python -m fer_utils.realtime --model {config.run}")
 
 

@@ -36,7 +36,7 @@ def publish(run: str, fer: data.Fer2013) -> dict[str, Any]:
     Returns
     -------
     dict
-        The file's entry in the manifest, and "path" and "manifest".
+        The file's entry in the manifest.
 
     Examples
     --------
@@ -46,10 +46,9 @@ def publish(run: str, fer: data.Fer2013) -> dict[str, Any]:
     stored, private = evaluation.Run(run), fer.split("PrivateTest")
     images = faces.align_all(private.images, faces.load_landmarks(private))[0] if stored.aligned else private.images
     models.export_run(run, faces.to_inputs(images[:CHECKED]))
-    file = f"{run}.onnx"
-    manifest = models.update_manifest(facts={file: {"private_test": _scores(run, private)}})
+    models.update_manifest(facts={f"{run}.onnx": {"private_test": _scores(run, private)}})
     shutil.rmtree(paths.checkpoint_dir() / run, ignore_errors=True)
-    return {**models.manifest()["files"][file], "path": paths.models_dir() / file, "manifest": manifest}
+    return models.manifest()["files"][f"{run}.onnx"]
 
 
 def publish_int8(run: str, fer: data.Fer2013) -> dict[str, Any]:
@@ -81,5 +80,5 @@ def publish_int8(run: str, fer: data.Fer2013) -> dict[str, Any]:
         if loss > INT8_LOSS:
             raise models.ModelError(f"run: int8 may cost {INT8_LOSS:.1%} of PublicTest accuracy, not {loss:.1%}")
         private_test = _scores(temporary, fer.split("PrivateTest"))
-    manifest = models.update_manifest(facts={file: {"run": run, "public_loss": loss, "private_test": private_test}})
-    return {**models.manifest()["files"][file], "path": paths.models_dir() / file, "manifest": manifest}
+    models.update_manifest(facts={file: {"run": run, "public_loss": loss, "private_test": private_test}})
+    return models.manifest()["files"][file]

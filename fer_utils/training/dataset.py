@@ -111,8 +111,7 @@ def mixup(
 class Batches(keras.utils.PyDataset):
     """An epoch's batches for `fit`, of images uint8 [N, 48, 48] and targets float32 [N, 7]; `epoch` says which epoch.
 
-    Batch i of epoch e is made from (seed, e, i) alone, so a resumed run sees what an unbroken one would have seen, in
-    whatever order the workers ask. `class_weights`, float32 [7], give each batch sample weights.
+    Batch i of epoch e is made from (seed, e, i) alone, so a resumed run sees what an unbroken one would have seen.
     """
 
     def __init__(

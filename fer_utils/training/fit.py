@@ -41,12 +41,7 @@ Logs = dict[str, float] | None
 
 
 def predict(model: keras.Model, images: np.ndarray, *, batch_size: int = 128) -> np.ndarray:
-    """Logits of gray faces, one forward pass each: float32 [N, 7], in the images' order.
-
-    Parameters
-    ----------
-    model : as `models.build` makes it. images : uint8 [N, 48, 48].
-    batch_size : decides memory, not the result.
+    """Logits, float32 [N, 7], of a model of `models.build` for gray faces, uint8 [N, 48, 48].
 
     Examples
     --------
@@ -203,29 +198,23 @@ def train(
     public_only: bool = False,
     verbose: bool = True,
 ) -> evaluation.Run | dict[str, Any]:
-    """Run `config` to its end, from its last epoch when it was stopped, and store the result.
+    """Run `config` to its end, from its last epoch when it was stopped, and store the result in models/runs/.
 
     Fits on Training, without duplicates of test images; ends with the moving average of the weights after the last
     epoch; re-estimates BatchNorm's statistics for it; calibrates on PublicTest; predicts PublicTest and PrivateTest.
 
     Parameters
     ----------
-    config : the run.
     fer : FER2013, unaligned; aligned here where the run wants that.
     folder : where the run's state is kept until it is published; default `FER_CHECKPOINTS`/<run>.
     strategy : spreads each batch over devices or machines. Every process calls `train` alike, and `folder` must be one
         that all of them see; the chief alone writes.
     public_only : to choose settings: neither predict PrivateTest nor store a run.
-    verbose : print the progress.
 
     Returns
     -------
-    The stored run, `models/runs/<run>/`; with `public_only`, or on a worker that is not the chief, PublicTest's metrics
-    before calibration.
-
-    Raises
-    ------
-    ValueError when `folder` holds another configuration or the batch cannot be divided among the devices;
+    The stored run; with `public_only`, or on a worker that is not the chief, PublicTest's uncalibrated metrics.
+    ValueError when `folder` holds another configuration or the batch cannot be divided among the devices,
     FloatingPointError when the loss is not finite.
 
     Examples

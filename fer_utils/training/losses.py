@@ -53,19 +53,7 @@ def class_balanced_weights(class_counts: np.ndarray, *, beta: float = 0.999) -> 
 
 
 class LogitAdjustment(keras.losses.Loss):
-    """Cross-entropy of logits + τ log(prior): the plain logits are then those of balanced classes (Menon et al. 2021).
-
-    Parameters
-    ----------
-    class_counts : float [classes], training images of each class; ValueError unless all are above 0.
-    tau : strength; 1 makes up for the whole prior.
-
-    Examples
-    --------
-    >>> loss = LogitAdjustment([3.0, 1.0])
-    >>> round(float(loss(np.float32([[0, 1]]), np.float32([[0, 0]]))), 3)  # log 4: the rare class must earn more
-    1.386
-    """
+    """Cross-entropy of logits + τ log(prior): the plain logits then fit balanced classes (Menon et al. 2021)."""
 
     def __init__(self, class_counts: np.ndarray, tau: float = 1.0) -> None:
         super().__init__(name="logit_adjustment")
@@ -78,13 +66,10 @@ class LogitAdjustment(keras.losses.Loss):
 
 
 def make_loss(name: str, class_counts: np.ndarray) -> tuple[keras.losses.Loss, np.ndarray | None]:
-    """The Keras loss for `TrainConfig.loss`, and class weights float32 [classes] where it is made by weighting images.
-
-    "focal" is Lin et al. 2017 with γ = 2.
-    """
+    """The Keras loss for `TrainConfig.loss`, and class weights float32 [classes] if it is made by weighting images."""
     if name not in LOSSES:
         raise ValueError(f"name: must be one of {', '.join(LOSSES)}; got {name!r}")
-    if name == "focal":
+    if name == "focal":  # Lin et al. 2017
         return keras.losses.CategoricalFocalCrossentropy(alpha=1.0, gamma=2.0, from_logits=True), None
     if name == "logit_adjustment":
         return LogitAdjustment(class_counts), None

@@ -68,7 +68,7 @@ def test_publishing_exports_checks_and_lists_it(tiny, drawn, monkeypatch):
     monkeypatch.setenv("FER_CHECKPOINTS", str(folder / "checkpoints"))
     assert (folder / "checkpoints" / "tiny" / "state.weights.h5").is_file()
     entry = publish("tiny", drawn)
-    assert entry["path"] == folder / "tiny.onnx" and entry["parity"] <= 1e-4 and entry["run"] == "tiny"
+    assert entry["parity"] <= 1e-4 and entry["run"] == "tiny"
     assert models.manifest()["files"]["tiny.onnx"]["private_test"]["n"] == len(drawn.split("PrivateTest"))
     with models.Classifier("tiny") as classifier:
         probabilities = classifier.predict_faces(drawn.split("PrivateTest").images)

@@ -5,8 +5,8 @@ import pytest
 from scipy.special import log_softmax, softmax
 from sklearn.utils.class_weight import compute_class_weight
 
-from fer_utils.training import LOSSES, LogitAdjustment, class_balanced_weights, class_weights
-from fer_utils.training.losses import make_loss
+from fer_utils.training import LOSSES, class_balanced_weights, class_weights
+from fer_utils.training.losses import LogitAdjustment, make_loss
 
 COUNTS = np.array([30.0, 5.0, 65.0])
 RNG = np.random.default_rng(7)
