@@ -1,10 +1,7 @@
 """Apparent expressions on moving faces: from a camera, a file, a stream or pictures to a view, a video, a table.
 
-    python -m fer_utils.realtime                                            # webcam 0 in a window
-    python -m fer_utils.realtime --source talk.mp4 --output out.mp4 --csv out.csv --headless
-
-In Python: `for result in pipeline("talk.mp4"): …`. Needs onnxruntime, OpenCV and NumPy, never TensorFlow. Everything
-stays on this machine, and nothing is stored unless an output is named.
+`python -m fer_utils.realtime --source talk.mp4 --csv talk.csv`, or `for result in pipeline("talk.mp4"): …`. Needs
+onnxruntime, OpenCV and NumPy only. Everything stays on this machine; nothing is stored unless an output is named.
 """
 
 from fer_utils.realtime._pipeline import Pipeline, Settings

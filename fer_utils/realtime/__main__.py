@@ -1,8 +1,4 @@
-"""Apparent expressions on moving faces: from a camera, a file, a stream or pictures to a view, a video, a table.
-
-    fer-realtime                                                            # webcam 0 in a window
-    fer-realtime --source talk.mp4 --output out.mp4 --csv out.csv --headless
-"""
+"""Apparent expressions on moving faces: from a camera, a file, a stream or pictures to a view, a video, a table."""
 
 from __future__ import annotations
 
@@ -27,8 +23,9 @@ class _Renamed(argparse.Action):
         setattr(namespace, self.dest, values)
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="fer-realtime", description=__doc__.split("\n")[0])
+def main(arguments: list[str] | None = None) -> int:
+    """The command line. Returns the exit code: 0, or 2 after one line that says what is wrong."""
+    parser = argparse.ArgumentParser(prog="fer-realtime", description=__doc__)
     add, default = parser.add_argument, Settings()
     add("--source", default="0", help="camera number, video, picture, folder of pictures, URL or 'clip' (default: 0)")
     add("--output", metavar="FILE", help="write the annotated video (.mp4, .mkv, .avi, .webm)")
@@ -45,12 +42,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--blur-faces", action="store_true", help="make faces unrecognizable in the window and the video")
     for old, (dest, kind) in RENAMED.items():
         add(old, type=kind, dest=dest, action=_Renamed, default=argparse.SUPPRESS, help=argparse.SUPPRESS)
-    return parser
-
-
-def main(arguments: list[str] | None = None) -> int:
-    """The command line. Returns the exit code: 0, or 2 after one line that says what is wrong."""
-    options = _parser().parse_args(arguments)
+    options = parser.parse_args(arguments)
     boxes: list[list[Box]] = []
     is_clip = options.source == CLIP
     try:

@@ -166,7 +166,7 @@ class Pipeline(Closing):
         return face if face and _inside(face.box, image) else None
 
     def close(self) -> None:
-        """Free both networks; a second call does nothing."""
+        """Free both networks."""
         self.classifier.close()
         self.detector.close()
 

@@ -6,8 +6,9 @@ import signal
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from dataclasses import replace
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -31,12 +32,10 @@ def pipeline(
 
     Parameters
     ----------
-    source : a camera's number, a video file, a picture or a folder of pictures, a URL, `"clip"` (the embedded one), an
-        open Source, or arrays: [H, W], [H, W, 1], [H, W, 3] RGB or [H, W, 4] RGBA; uint8, uint16, bool, or float in
-        [0, 1] or [0, 255].
+    source : a camera's number, a video file, a picture or a folder of pictures, a URL, `"clip"` (the embedded one), or
+        arrays: [H, W], [H, W, 1], [H, W, 3] RGB or [H, W, 4] RGBA; uint8, uint16, bool, or float in [0, 1] or [0, 255].
     settings, options : see `Settings`; options replace single settings.
-    pipe : a Pipeline to use (it stays open) instead of a new one.
-    max_frames : stop after so many frames.
+    pipe : a Pipeline to use (it stays open) instead of a new one. `max_frames` : stop after so many.
 
     Yields
     ------
@@ -57,14 +56,14 @@ def pipeline(
     with ExitStack() as stack:
         frames = stack.enter_context(open_source(source))
         pipe = pipe or stack.enter_context(Pipeline(replace(settings or Settings(), **options)))
-        start, done = time.perf_counter(), 0
-        for frame in frames:
+        start = time.perf_counter()
+        for frame in islice(frames, max_frames):
             read = (time.perf_counter() - start) * 1000
             result = pipe(frame, still=frames.still)
             result.milliseconds["read"] = read
             yield result
-            start, done = time.perf_counter(), done + 1
-            if frames.stopped or done == max_frames:
+            start = time.perf_counter()
+            if frames.stopped:
                 return
 
 
@@ -78,9 +77,8 @@ def run(
 
     Parameters
     ----------
-    source, settings, max_frames : as for `pipeline`.
-    output : video to write. `tables` : `.csv` and `.jsonl` files to write. `headless` : open no window.
-    blur : make faces unrecognizable wherever they are shown or written.
+    source, settings, max_frames : as for `pipeline`. `headless` : open no window.
+    output : video to write. `tables` : `.csv` and `.jsonl` files to write. `blur` : make faces unrecognizable in both.
     on_result : called with each result and its annotated frame (uint8 [H, W, 3] RGB); return False to stop.
     log : receives each line for the user. `summary` : the Summary to fill and return.
 
@@ -93,7 +91,7 @@ def run(
     >>> summary = run("talk.mp4", output="labelled.mp4", tables=["labelled.csv"])
     >>> summary.fps
     """
-    summary, sinks = Summary() if summary is None else summary, None
+    summary, sinks = summary or Summary(), None
     try:
         with ExitStack() as stack:
             frames = stack.enter_context(open_source(source))
@@ -104,7 +102,9 @@ def run(
             tables = [stack.enter_context(Table(path)) for path in tables]
             window = None if headless else stack.enter_context(Window(frames.title))
             sinks = [*tables, video] if video else tables
-            stack.enter_context(_stoppable(frames))
+            if threading.current_thread() is threading.main_thread():  # a signal ends the source, not a write half-way
+                for number in (signal.SIGINT, signal.SIGTERM):
+                    stack.callback(signal.signal, number, signal.signal(number, lambda *_: frames.stop()))
             log(f"source: {frames.title}")
             log(f"model: {pipe.classifier.path.stem}; a detection frame every {pipe.settings.detect_every} frames")
             for result in pipeline(frames, pipe=pipe, max_frames=max_frames):
@@ -131,17 +131,3 @@ def run(
             for line in (*notes, *summary.lines(), *wrote):
                 log(line)
     return summary
-
-
-@contextmanager
-def _stoppable(source: Source) -> Iterator[None]:
-    """While this lasts, Ctrl-C and SIGTERM make the source end, instead of breaking off in the middle of a write."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    before = {number: signal.signal(number, lambda *_: source.stop()) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import threading
 import time
 from pathlib import Path
@@ -21,25 +22,21 @@ __all__ = ["LiveView", "choose_source", "is_interactive"]
 MOMENTS = 20_000  # frames whose numbers are kept
 SNAPSHOTS = 6  # frames whose pictures are kept, at least
 SHOWN_PER_SECOND = 30
-JPEG_QUALITY = 80
 
 
 def is_interactive() -> bool:
     """Whether somebody sits at this notebook: a front end that can answer runs it, not nbconvert or a test."""
-    try:
-        from IPython import get_ipython
-    except ImportError:
-        return False
+    ipython = sys.modules.get("IPython")
     # A front end sends each cell with allow_stdin; nbclient, which executes notebooks unattended, without.
-    return bool(getattr(getattr(get_ipython(), "kernel", None), "_allow_stdin", False))
+    return bool(ipython and getattr(getattr(ipython.get_ipython(), "kernel", None), "_allow_stdin", False))
 
 
 def choose_source(source: str | int | Path = "auto") -> tuple[str | int | Path, str]:
-    """The source to use, and a sentence that says why. A camera that cannot be opened gives the clip.
+    """The source to use, and a sentence that says why.
 
     Parameters
     ----------
-    source : "auto" (camera 0 when there is one and somebody watches, else the clip), or what `pipeline` takes.
+    source : what `pipeline` takes, or "auto": camera 0 when there is one and somebody watches, else the clip.
 
     Examples
     --------
@@ -63,22 +60,18 @@ def choose_source(source: str | int | Path = "auto") -> tuple[str | int | Path, 
 
 
 class LiveView:
-    """Runs the pipeline in the background and shows it below the cell, with a Stop button.
-
-    Only one view runs at a time: a new one stops the one before, so that a cell can be executed again.
+    """Runs the pipeline in the background and shows it below the cell, with a Stop button. A new view stops the last.
 
     Parameters
     ----------
-    source : as for `pipeline`. `settings` : see `Settings`. `blur` : make faces unrecognizable.
-    limit : stop after so many seconds, in case the page was closed and nobody can press Stop.
-    widget : show it; default: `is_interactive()`.
+    source, settings, blur : as for `run`. `limit` : stop after so many seconds, for the page may have been closed.
+    widget : whether to show it; default: when somebody watches.
 
     Attributes
     ----------
     moments : (seconds, tracks) of each frame, numbers only.
     snapshots : (seconds, uint8 [H, W, 3] RGB) of 6 to 11 annotated frames, spread over the whole time.
-    summary : see `Summary`. `lines` : what the run said. `error` : what ended it, or None.
-    image, button, status : the widgets, or None.
+    summary : as of `run`. `lines` : what the run said. `error` : what ended it, or None.
 
     Examples
     --------
@@ -183,6 +176,6 @@ class LiveView:
 
 def picture_and_caption(result: Result, drawn: np.ndarray) -> tuple[bytes, str]:
     """An annotated frame (uint8 [H, W, 3] RGB) as JPEG, and its time and labels in words."""
-    _, data = cv2.imencode(".jpg", drawn[:, :, ::-1], [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])
+    _, data = cv2.imencode(".jpg", drawn[:, :, ::-1], [cv2.IMWRITE_JPEG_QUALITY, 80])
     faces = ", ".join(f"{track.id}: {track.text} {100 * track.confidence:.0f} %" for track in result.tracks)
     return data.tobytes(), f"{result.frame.time:.1f} s – {faces or 'no face'}"

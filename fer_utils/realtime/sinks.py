@@ -1,20 +1,15 @@
-"""Where results go: a video, a table (CSV or JSON lines), a window. All are context managers and survive Ctrl-C.
-
-Nothing is written unless it is named. Tables hold numbers, never pixels.
-"""
+"""Where results go: a video, a table (CSV or JSON lines), a window. All are context managers and survive Ctrl-C."""
 
 from __future__ import annotations
 
 import csv
 import json
-import os
 import pickle
 import shutil
 import subprocess
 import sys
 from contextlib import ExitStack, suppress
 from pathlib import Path
-from typing import Any
 
 import cv2
 import numpy as np
@@ -28,8 +23,7 @@ from fer_utils.realtime.tracker import Track
 
 __all__ = ["COLUMNS", "SinkError", "Table", "VideoSink", "Window", "copy_sound", "record"]
 
-# Seconds, frame number, picture's name, track, box, the detector's score, landmarks, the label shown, and the seven
-# smoothed probabilities; box and landmarks in frame pixels.
+# Time in seconds, box and landmarks in frame pixels, the label shown, smoothed probabilities.
 COLUMNS = (
     "time", "frame", "name", "track", "x", "y", "width", "height", "score",
     *(f"{point}_{axis}" for point in LANDMARKS for axis in "xy"), "label", *CLASSES,
@@ -79,7 +73,7 @@ class Table(Closing):
         self._file.close()
 
 
-def record(frame: Frame, track: Track) -> dict[str, Any]:
+def record(frame: Frame, track: Track) -> dict[str, object]:
     """One face in one frame as plain numbers: the keys of COLUMNS, and `raw` (the frame's own 7 probabilities)."""
     box = [round(value, 1) for value in track.box]
     points = [round(float(value), 1) for value in track.landmarks.ravel()]
@@ -136,7 +130,7 @@ class VideoSink(Closing):
         height, width = (max(SMALLEST, side + side % 2) for side in image.shape[:2])
         self._size = width, height
         code = cv2.VideoWriter_fourcc(*CODECS[self.path.suffix.lower()])
-        writer = cv2.VideoWriter(os.fspath(self._temporary), cv2.CAP_FFMPEG, code, self.fps, self._size)
+        writer = cv2.VideoWriter(str(self._temporary), cv2.CAP_FFMPEG, code, self.fps, self._size)
         if not writer.isOpened():
             raise SinkError(f"output: this OpenCV cannot encode {self.path.name} ({width} × {height}, {self.fps:g}/s)")
         return writer

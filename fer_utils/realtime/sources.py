@@ -22,7 +22,7 @@ import numpy as np
 from fer_utils import data
 from fer_utils.faces import ImageError, to_uint8
 
-__all__ = ["CaptureLost", "CaptureTimeout", "Frame", "Source", "SourceError", "as_frame", "open_source"]
+__all__ = ["CaptureLost", "Frame", "Source", "SourceError", "as_frame", "open_source"]
 
 # OpenCV writes nothing to stderr: what goes wrong is raised or noted here, with its cause. FFmpeg's share of it is read
 # once, when the first video is opened by whomever, so it is set on import.
@@ -39,15 +39,11 @@ POLL = 0.1  # seconds; Windows delivers Ctrl-C only between two waits
 
 
 class SourceError(ValueError):
-    """A source that is not there or cannot be read."""
+    """A source that is not there or cannot be read; the message says which, and what is allowed."""
 
 
 class CaptureLost(SourceError):
-    """A live source stopped delivering and could not be opened again."""
-
-
-class CaptureTimeout(CaptureLost):
-    """A live source is open but sends nothing."""
+    """A live source stopped delivering, or hangs, and could not be opened again."""
 
 
 @dataclass(frozen=True)
@@ -107,12 +103,10 @@ class Source(Closing):
     """
 
     live = still = stopped = False
-    fps = 25.0
-    path: Path | None = None
+    fps, path = 25.0, None
 
     def __init__(self, title: str, frames: Iterable[Frame] = ()) -> None:
-        self.title, self._frames = title, frames
-        self.notes: list[str] = []
+        self.title, self.notes, self._frames = title, [], frames
 
     def __iter__(self) -> Iterator[Frame]:
         return iter(self._frames)
@@ -126,7 +120,7 @@ class Source(Closing):
 
 
 class Buffered(Source):
-    """Pictures that another thread puts in: handed out in order, or (live) only the newest. A base class."""
+    """Pictures that another thread puts in: handed out in order, or (live) only the newest."""
 
     def __init__(self, title: str, *, patience: float) -> None:
         super().__init__(title)
@@ -159,7 +153,7 @@ class Buffered(Source):
             end = time.monotonic() + self._patience
             while not self._changed.wait_for(lambda: self._waiting or self._ended or self.stopped, POLL):
                 if self.live and not self._reopening and time.monotonic() > end:
-                    raise CaptureTimeout(f"source: {self.title} sent no frame for {self._patience:g} s {count}")
+                    raise CaptureLost(f"source: {self.title} sent no frame for {self._patience:g} s {count}")
             if self.live and not (self._waiting or self.stopped):
                 raise CaptureLost(f"source: {self.title} stopped delivering frames {count}")
             self._changed.notify_all()
@@ -172,10 +166,9 @@ class Buffered(Source):
 
 
 class Capture(Buffered):
-    """What OpenCV opens, read by a thread of its own.
+    """A file (a Path), whose frames come at the file's own times; or a camera (its number) or a stream (its URL).
 
-    A file gives every frame in order, at the file's own times, and then just ends. A camera (its number) or a stream
-    (its URL) is live: it gives the newest frame, with the time it arrived, and is opened again when it goes away.
+    The latter two are live: they give the newest frame, with the time it arrived, and are opened again when they go.
     """
 
     def __init__(self, target: int | str | Path, *, title: str = "", patience: float) -> None:
@@ -188,10 +181,9 @@ class Capture(Buffered):
         # The embedded clip, which has a title, has no sound to copy.
         self.path = target if isinstance(target, Path) and not title else None
         self._thread = threading.Thread(target=self._run, name="capture", daemon=True)
+        self._thread.start()
 
     def __iter__(self) -> Iterator[Frame]:
-        if self._thread.ident is None and not self.stopped:
-            self._thread.start()
         yield from super().__iter__()
         if not (self.stopped or self._taken):
             raise SourceError(f"source: {self.title} holds no frame that can be read")
@@ -232,11 +224,8 @@ class Capture(Buffered):
 
     def close(self) -> None:
         self.stop()
-        if self._thread.ident is None:
-            self._capture.release()
-        else:
-            # A read that hangs in the driver cannot be interrupted: the thread releases the device when it returns.
-            self._thread.join(timeout=self._patience)
+        # A read that hangs in the driver cannot be interrupted: the thread releases the device when it returns.
+        self._thread.join(timeout=self._patience)
 
 
 class Pictures(Source):
@@ -272,8 +261,7 @@ def open_source(source: int | str | Path | Iterable[np.ndarray] | Source, *, pat
     if isinstance(source, (int, np.integer)) or (isinstance(source, str) and source.strip().isdecimal()):
         return Capture(int(source), patience=patience)
     if not isinstance(source, (str, Path)):
-        frames = (Frame(as_frame(image), index / Source.fps, index) for index, image in enumerate(source))
-        return Source("frames", frames)
+        return Source("frames", (Frame(as_frame(image), i / Source.fps, i) for i, image in enumerate(source)))
     if source == CLIP:
         return Capture(data.clip_path(), title="the embedded clip", patience=patience)
     if "://" in str(source):

@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from collections import Counter, deque
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 
@@ -13,39 +12,18 @@ from fer_utils.data.sample import ClipTruth
 from fer_utils.faces import Box, iou
 from fer_utils.realtime._pipeline import STAGES, Result
 
-__all__ = ["Detection", "Summary", "detection"]
+__all__ = ["Summary", "detection"]
 
 MATCH = 0.3  # a found box and the true one must overlap this much (IoU): MTCNN frames a face tighter than people do
 KEPT = 10_000  # frames whose times are remembered: enough for percentiles, and flat memory in a run of days
 
 
-@dataclass(frozen=True)
-class Detection:
-    """How the boxes found compare with the truth."""
+def detection(found: Sequence[Sequence[Box]], truth: Sequence[ClipTruth]) -> str:
+    """Compare the boxes found in each frame (x, y, width, height in pixels) with the truth; the counts as a sentence.
 
-    with_face: int  # frames that hold a face
-    found: int  # … in which it was found
-    without: int  # frames without one
-    false: int  # … in which one was seen
-    partial: int  # frames with too little of the face to ask for it or to object
-    stray: int  # boxes that lie elsewhere than the true face
-
-    def __str__(self) -> str:
-        rate = 100 * self.found / self.with_face if self.with_face else float("nan")
-        return (
-            f"face found in {self.found} of {self.with_face} frames that hold one ({rate:.1f} %), "
-            f"false detections in {self.false} of {self.without} frames that hold none, {self.stray} stray boxes "
-            f"({self.partial} frames with less than the face are not counted)"
-        )
-
-
-def detection(found: Sequence[Sequence[Box]], truth: Sequence[ClipTruth]) -> Detection:
-    """Compare the boxes found in each frame with the truth about it; str() of the answer is a sentence.
-
-    Parameters
-    ----------
-    found : boxes (x, y, width, height in pixels) of each frame.
-    truth : one entry a frame, as `data.clip_truth()` has it; ValueError when it is shorter than `found`.
+    Raises
+    ------
+    ValueError when `truth` has fewer entries than `found` has frames.
 
     Examples
     --------
@@ -58,9 +36,12 @@ def detection(found: Sequence[Sequence[Box]], truth: Sequence[ClipTruth]) -> Det
     hits = [(true, [iou(box, true.box) >= MATCH for box in boxes]) for boxes, true in pairs if true.box]
     expected = [any(hit) for true, hit in hits if true.expected]
     empty = [bool(boxes) for boxes, true in pairs if true.box is None]
-    return Detection(
-        with_face=len(expected), found=sum(expected), without=len(empty), false=sum(empty),
-        partial=len(hits) - len(expected), stray=sum(hit.count(False) for _, hit in hits),
+    rate = 100 * sum(expected) / len(expected) if expected else float("nan")
+    return (
+        f"face found in {sum(expected)} of {len(expected)} frames that hold one ({rate:.1f} %), "
+        f"false detections in {sum(empty)} of {len(empty)} frames that hold none, "
+        f"{sum(hit.count(False) for _, hit in hits)} stray boxes "
+        f"({len(hits) - len(expected)} frames with less than the face are not counted)"
     )
 
 

@@ -20,7 +20,7 @@ import pytest
 from fer_utils.models import ModelError
 from fer_utils.realtime import BrowserCamera, Settings
 from fer_utils.realtime.browser import BrowserSource
-from fer_utils.realtime.sources import CaptureTimeout, open_source
+from fer_utils.realtime.sources import CaptureLost, open_source
 
 
 @pytest.fixture(scope="module")
@@ -171,7 +171,7 @@ def test_errors_are_shown_in_the_page_and_raised_in_the_cell(start):
 def test_a_page_that_went_away_ends_the_run(start, clip):
     camera, page = start(patience=0.4)
     page.ask(clip[0], 1)
-    with pytest.raises(CaptureTimeout, match=r"^source: .* \(after 1 frames\)"):
+    with pytest.raises(CaptureLost, match=r"^source: .* sent no frame .* \(after 1 frames\)"):
         camera.wait(20)
 
 
