@@ -1,13 +1,10 @@
 """Apparent expressions on moving faces: from a camera, a file, a stream or pictures to a view, a video, a table."""
 
-from __future__ import annotations
-
 import argparse
 import sys
 from dataclasses import fields
 
 from fer_utils import data
-from fer_utils.faces import Box
 from fer_utils.realtime import Settings, detection, run
 from fer_utils.realtime.sources import CLIP
 
@@ -43,8 +40,7 @@ def main(arguments: list[str] | None = None) -> int:
     for old, (dest, kind) in RENAMED.items():
         add(old, type=kind, dest=dest, action=_Renamed, default=argparse.SUPPRESS, help=argparse.SUPPRESS)
     options = parser.parse_args(arguments)
-    boxes: list[list[Box]] = []
-    is_clip = options.source == CLIP
+    boxes, is_clip = [], options.source == CLIP
     try:
         run(
             options.source, output=options.output, tables=[table for table in (options.csv, options.jsonl) if table],

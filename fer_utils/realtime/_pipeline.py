@@ -38,8 +38,7 @@ class Settings:
     ----------
     model : name of a model in models/ or path of an .onnx file; None: the most accurate there is.
     detect_every : every k-th frame is a detection frame, which is searched for faces (1: each is).
-    detect_width : width of the reduced copy that is searched, pixels; faces from 20 pixels in it are found. Separate
-        pictures are searched at three times this width.
+    detect_width : pixels across the reduced copy that is searched for faces from 20 pixels on; thrice for pictures.
     half_life : seconds after which an old probability counts half; 0 switches smoothing off.
     min_confidence : a smoothed probability below this is shown as "uncertain"; 0–1.
     threads : threads of the networks; 0: as many as this process may use cores, at most 4.
@@ -96,11 +95,10 @@ class Pipeline(Closing):
     def __init__(self, settings: Settings | None = None) -> None:
         self.settings = settings or Settings()
         threads = self.settings.threads or min(4, cv2.getNumberOfCPUs())
-        model = self.settings.model or best_model()
         # Reading Xception's 80 MB and starting MTCNN's three networks overlap.
         with ThreadPoolExecutor(1) as pool:
             detector = pool.submit(Detector, min_face_size=SMALLEST_FACE, threads=threads, fit_to_image=False)
-            self.classifier = Classifier(model, threads=threads)
+            self.classifier = Classifier(self.settings.model or best_model(), threads=threads)
             self.detector = detector.result()
         self.tracker = Tracker(half_life=self.settings.half_life, min_confidence=self.settings.min_confidence)
         self._since = self.settings.detect_every  # frames since the last detection frame
@@ -142,8 +140,7 @@ class Pipeline(Closing):
         return faces, owners
 
     def _detect(self, image: np.ndarray, still: bool) -> list[Face]:
-        width = self.settings.detect_width * (3 if still else 1)
-        scale = min(1.0, width / image.shape[1])
+        scale = min(1.0, self.settings.detect_width * (3 if still else 1) / image.shape[1])
         size = (round(image.shape[1] * scale), round(image.shape[0] * scale))
         if min(size) < MIN_SIDE:
             return []

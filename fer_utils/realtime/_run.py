@@ -20,14 +20,11 @@ from fer_utils.realtime.sources import Source, open_source
 from fer_utils.realtime.summary import Summary
 
 __all__ = ["pipeline", "run"]
-
 AnySource = int | str | Path | Iterable[np.ndarray] | Source
 
 
-def pipeline(
-    source: AnySource, *, settings: Settings | None = None, pipe: Pipeline | None = None,
-    max_frames: int | None = None, **options: object,
-) -> Iterator[Result]:
+def pipeline(source: AnySource, *, settings: Settings | None = None, pipe: Pipeline | None = None,
+             max_frames: int | None = None, **options: object) -> Iterator[Result]:
     """Iterate over a source's frames with their faces; a live one skips frames that came during work on another.
 
     Parameters
@@ -67,12 +64,10 @@ def pipeline(
                 return
 
 
-def run(
-    source: AnySource, *, output: str | Path | None = None, tables: Iterable[str | Path] = (), headless: bool = True,
-    blur: bool = False, max_frames: int | None = None, settings: Settings | None = None,
-    on_result: Callable[[Result, np.ndarray], object] | None = None, log: Callable[[str], object] = print,
-    summary: Summary | None = None,
-) -> Summary:
+def run(source: AnySource, *, output: str | Path | None = None, tables: Iterable[str | Path] = (),
+        headless: bool = True, blur: bool = False, max_frames: int | None = None, settings: Settings | None = None,
+        on_result: Callable[[Result, np.ndarray], object] | None = None, log: Callable[[str], object] = print,
+        summary: Summary | None = None) -> Summary:
     """Process a source and show or write what is found. Ctrl-C and SIGTERM end it early, with all outputs complete.
 
     Parameters
@@ -84,7 +79,7 @@ def run(
 
     Raises
     ------
-    SinkError, and what `pipeline` raises; outputs are closed first.
+    SinkError, and what `pipeline` raises; outputs are complete as far as they go.
 
     Examples
     --------

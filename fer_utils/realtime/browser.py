@@ -15,22 +15,9 @@ import numpy as np
 
 from fer_utils.realtime._pipeline import Result
 from fer_utils.realtime.notebook import LiveView, picture_and_caption
-from fer_utils.realtime.sources import Buffered, as_frame, decode
+from fer_utils.realtime.sources import Buffered, decode
 
-__all__ = ["BrowserCamera", "BrowserSource"]
-
-
-class BrowserSource(Buffered):
-    """A source that another thread feeds by `put`. It hands out the newest picture only, whose `number` it keeps."""
-
-    live = True
-
-    def __init__(self, *, patience: float = 30.0) -> None:
-        super().__init__("the browser's camera", patience=patience)
-
-    def put(self, image: np.ndarray, number: int) -> None:
-        """Offer a picture (arrays as for `pipeline`); one that still waits is dropped."""
-        self._put(as_frame(image), time.monotonic(), number)
+__all__ = ["BrowserCamera"]
 
 
 class BrowserCamera(LiveView):
@@ -68,17 +55,8 @@ class BrowserCamera(LiveView):
         self.source.stop()
         super().stop()
 
-    def close(self) -> None:
-        """End the run and take the view off the page."""
-        self.stop()
-        if self.page is not None:
-            self.page.close()
-
     async def ended(self, seconds: float | None = None) -> LiveView:
-        """Wait for Start and the run's end, at most `seconds`, while the kernel takes frames (from ipykernel 7.4 on).
-
-        Raises the error that ended the run, if any. Returns at once where there is no view.
-        """
+        """Wait for Start and the run's end, at most `seconds`; the kernel takes frames meanwhile (ipykernel ≥ 7.4)."""
         import asyncio
 
         until = float("inf") if seconds is None else time.monotonic() + seconds
@@ -88,7 +66,7 @@ class BrowserCamera(LiveView):
 
     def _reset(self) -> None:
         super()._reset()
-        self.source = BrowserSource(patience=self._patience)
+        self.source = Buffered("the browser's camera", live=True, patience=self._patience)
 
     def _show(self) -> None:
         import anywidget  # takes half a second
@@ -122,7 +100,7 @@ class BrowserCamera(LiveView):
 
     def _put(self, number: int, buffers: Sequence[memoryview]) -> None:
         if (picture := decode(buffers[0]) if buffers else None) is not None:
-            return self.source.put(picture, number)
+            return self.source.put(picture, time.monotonic(), number)
         self.source.notes[:] = ["a frame from the page could not be read as JPEG and was left out"]
         self._send("frame", "The page sent a frame that cannot be read as JPEG; it was left out.", number=number)
 

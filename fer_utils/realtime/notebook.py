@@ -32,11 +32,7 @@ def is_interactive() -> bool:
 
 
 def choose_source(source: str | int | Path = "auto") -> tuple[str | int | Path, str]:
-    """The source to use, and a sentence that says why.
-
-    Parameters
-    ----------
-    source : what `pipeline` takes, or "auto": camera 0 when there is one and somebody watches, else the clip.
+    """The source to use, and why; "auto": camera 0 where there is one and somebody watches, else the clip.
 
     Examples
     --------
@@ -81,10 +77,8 @@ class LiveView:
 
     _current: LiveView | None = None
 
-    def __init__(
-        self, source: Any, *, settings: Settings | None = None, blur: bool = False, limit: float = 600.0,
-        widget: bool | None = None,
-    ) -> None:
+    def __init__(self, source: Any, *, settings: Settings | None = None, blur: bool = False, limit: float = 600.0,
+                 widget: bool | None = None) -> None:
         self.source, self.settings, self.blur, self.limit = source, settings, blur, limit
         self._widget = is_interactive() if widget is None else widget
         self.image = self.button = self.status = None
@@ -125,7 +119,7 @@ class LiveView:
             self._thread.join()
 
     def wait(self, seconds: float | None = None) -> LiveView:
-        """Wait until the view has ended, or until `seconds` after its start. Raises the error that ended it, if any."""
+        """Wait for the end, or until `seconds` after the start. Raises the error that ended the view, if any."""
         if self._thread.ident is not None:
             self._thread.join(None if seconds is None else max(0.0, self._start + seconds - time.perf_counter()))
         if self.error is not None:

@@ -25,10 +25,7 @@ BLOCKS = 6  # a blurred face keeps this many blocks across
 
 
 def annotate(result: Result, *, fps: float | None = None, blur: bool = False) -> np.ndarray:
-    """A copy of a result's frame (uint8 [H, W, 3] RGB) with its faces, and the notice in the first four seconds.
-
-    `fps`: frames a second to show. `blur`: make faces unrecognizable, those lost a moment ago too.
-    """
+    """A copy of a result's frame (uint8 [H, W, 3] RGB) with faces, notice and `fps`; `blur` hides lost faces too."""
     canvas, tracks = result.frame.image.copy(), result.tracks
     if blur:
         for box in (*result.hidden, *(track.box for track in tracks)):

@@ -83,10 +83,7 @@ def record(frame: Frame, track: Track) -> dict[str, object]:
 
 
 class VideoSink(Closing):
-    """A video file, written under a temporary name and moved into place when it is closed, whatever ended the work.
-
-    `live`: frames come when they come; some are repeated or skipped, so that the video lasts as long as what it shows.
-    """
+    """A video file, moved into place when closed, whatever ended the work; a `live` one repeats or skips frames."""
 
     def __init__(self, path: str | Path, *, fps: float = 25.0, live: bool = False) -> None:
         self.path, self.fps, self.live = Path(path).expanduser(), fps, live
@@ -120,7 +117,6 @@ class VideoSink(Closing):
             writer.release()
             self._stack.close()
         elif not self.frames:
-            self._stack.pop_all()
             self._temporary.unlink(missing_ok=True)
 
     def __str__(self) -> str:
@@ -152,10 +148,7 @@ def _fit(image: np.ndarray, size: tuple[int, int]) -> np.ndarray:
 
 
 def copy_sound(source: str | Path, video: str | Path) -> str | None:
-    """Give `video`, a silent copy of `source` that may end earlier, the source's sound; ffmpeg does it.
-
-    Whatever goes wrong, the silent video stays, and a sentence for the user comes back.
-    """
+    """Give `video`, a silent copy of `source` that may end earlier, its sound; a sentence when that goes wrong."""
     silent, program = f"{Path(video).name} has no sound: ffmpeg", shutil.which("ffmpeg")
     if program is None:
         return f"{silent}, which could copy it, is not installed"
@@ -172,10 +165,7 @@ def copy_sound(source: str | Path, video: str | Path) -> str | None:
 
 
 class Window(Closing):
-    """Shows frames and notices `q`, Esc or the closed window, in a process of its own.
-
-    OpenCV's Qt ends its whole process when the display is missing or goes away: here that ends the window only.
-    """
+    """Shows frames until `q`, Esc or the closed window; in its own process, for Qt ends that when the display goes."""
 
     def __init__(self, title: str) -> None:
         # -P: the user's folder must not hide the standard library's modules.
@@ -200,10 +190,8 @@ class Window(Closing):
         return self._process.poll() not in (None, 0, QUIT)
 
     def close(self) -> None:
-        with suppress(OSError):
-            self._process.stdin.close()
-        with suppress(subprocess.TimeoutExpired):
-            self._process.wait(timeout=2)
+        with suppress(OSError, subprocess.TimeoutExpired):
+            self._process.communicate(timeout=2)
         self._process.kill()
         self._process.wait()
 

@@ -1,7 +1,7 @@
 """Where frames come from: a camera, a stream, a video file, pictures, arrays. Every source is a context manager.
 
 Captures are read in a thread of their own: a live source hands out the newest frame only, so that the view never lags
-behind; a file is read ahead, but no frame is dropped. Frames are uint8 [H, W, 3] in RGB, whatever came in.
+behind, and is opened again when it goes away; a file is read ahead, but no frame is dropped.
 """
 
 from __future__ import annotations
@@ -73,8 +73,7 @@ def as_frame(image: np.ndarray) -> np.ndarray:
     image = np.asarray(image)
     channels = 1 if image.ndim == 2 else image.shape[2] if image.ndim == 3 else 0
     if channels not in (1, 3, 4) or not image.size:
-        allowed = "[H, W], [H, W, 1], [H, W, 3] or [H, W, 4] and not empty"
-        raise ImageError(f"image: must be {allowed}; got {list(image.shape)}")
+        raise ImageError(f"image: must be [H, W] or [H, W, 1, 3 or 4] and not empty; got {list(image.shape)}")
     image = to_uint8(image).reshape(*image.shape[:2], channels)
     return np.ascontiguousarray(np.broadcast_to(image, (*image.shape[:2], 3)) if channels == 1 else image[:, :, :3])
 
@@ -97,13 +96,10 @@ class Closing(AbstractContextManager):
 
 
 class Source(Closing):
-    """Iterate it for frames. `live`: only the newest frame counts; `still`: frames are separate pictures, not a video.
+    """Iterate it for frames; `notes` say what went wrong without ending the work."""
 
-    `path` is the video file that is read, if any; `notes` say what went wrong without ending the work.
-    """
-
-    live = still = stopped = False
-    fps, path = 25.0, None
+    live = still = stopped = False  # live: only the newest frame counts; still: separate pictures, not a video
+    fps, path = 25.0, None  # path: of the video file that is read
 
     def __init__(self, title: str, frames: Iterable[Frame] = ()) -> None:
         self.title, self.notes, self._frames = title, [], frames
@@ -120,13 +116,13 @@ class Source(Closing):
 
 
 class Buffered(Source):
-    """Pictures that another thread puts in: handed out in order, or (live) only the newest."""
+    """Pictures that another thread puts in; `patience`: seconds without one until a live source raises CaptureLost."""
 
-    def __init__(self, title: str, *, patience: float) -> None:
+    def __init__(self, title: str, *, live: bool, patience: float) -> None:
         super().__init__(title)
-        self.number, self._patience, self._taken = 0, patience, 0
+        self.live, self.number, self._patience, self._taken = live, 0, patience, 0
         self._reopening = self._ended = False
-        self._waiting: deque = deque(maxlen=1 if self.live else AHEAD)
+        self._waiting: deque = deque(maxlen=1 if live else AHEAD)
         self._changed = threading.Condition()
 
     def __iter__(self) -> Iterator[Frame]:
@@ -141,7 +137,8 @@ class Buffered(Source):
             yield Frame(as_frame(image), seconds, self._taken)
             last, self._taken = seconds, self._taken + 1
 
-    def _put(self, image: np.ndarray, seconds: float, number: int = 0) -> None:
+    def put(self, image: np.ndarray, seconds: float, number: int = 0) -> None:
+        """Offer a picture of the time `seconds`: it waits for its turn, or (live) replaces one that still waits."""
         with self._changed:
             self._changed.wait_for(lambda: self.live or self.stopped or len(self._waiting) < AHEAD)
             self._waiting.append((image, seconds, number))
@@ -166,18 +163,16 @@ class Buffered(Source):
 
 
 class Capture(Buffered):
-    """A file (a Path), whose frames come at the file's own times; or a camera (its number) or a stream (its URL).
-
-    The latter two are live: they give the newest frame, with the time it arrived, and are opened again when they go.
-    """
+    """A file (a Path), whose frames come at its own times; a live camera (its number) or stream (its URL)."""
 
     def __init__(self, target: int | str | Path, *, title: str = "", patience: float) -> None:
         self._target, self._capture = target, open_capture(target, patience)
         fps, self._total = self._capture.get(cv2.CAP_PROP_FPS), int(self._capture.get(cv2.CAP_PROP_FRAME_COUNT))
         # A file on a web server has a length, a stream has none.
-        self.live = isinstance(target, int) or (isinstance(target, str) and self._total <= 0)
-        super().__init__(title or (f"camera {target}" if isinstance(target, int) else str(target)), patience=patience)
-        self.fps = fps if 0 < fps <= (240 if self.live else 1000) else 25.0
+        live = isinstance(target, int) or (isinstance(target, str) and self._total <= 0)
+        name = f"camera {target}" if isinstance(target, int) else str(target)
+        super().__init__(title or name, live=live, patience=patience)
+        self.fps = fps if 0 < fps <= (240 if live else 1000) else 25.0
         # The embedded clip, which has a title, has no sound to copy.
         self.path = target if isinstance(target, Path) and not title else None
         self._thread = threading.Thread(target=self._run, name="capture", daemon=True)
@@ -193,9 +188,12 @@ class Capture(Buffered):
     def _run(self) -> None:
         try:
             while not self.stopped:
-                if (bgr := self._read()) is not None:
+                good = False
+                with suppress(cv2.error):
+                    good, bgr = self._capture.read()
+                if good:
                     position = time.monotonic() if self.live else self._capture.get(cv2.CAP_PROP_POS_MSEC) / 1000
-                    self._put(bgr[:, :, ::-1], position)
+                    self.put(bgr[:, :, ::-1], position)
                 elif not (self.live and self._reopen()):
                     break
         finally:
@@ -204,13 +202,6 @@ class Capture(Buffered):
             with self._changed:
                 self._ended = True
                 self._changed.notify_all()
-
-    def _read(self) -> np.ndarray | None:
-        try:
-            good, image = self._capture.read()
-        except cv2.error:
-            return None
-        return image if good and image.size else None
 
     def _reopen(self) -> bool:
         self._capture.release()

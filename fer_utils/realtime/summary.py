@@ -19,11 +19,11 @@ KEPT = 10_000  # frames whose times are remembered: enough for percentiles, and 
 
 
 def detection(found: Sequence[Sequence[Box]], truth: Sequence[ClipTruth]) -> str:
-    """Compare the boxes found in each frame (x, y, width, height in pixels) with the truth; the counts as a sentence.
+    """What share of the true faces was found, as a sentence; ValueError when `truth` is shorter than `found`.
 
-    Raises
-    ------
-    ValueError when `truth` has fewer entries than `found` has frames.
+    Parameters
+    ----------
+    found : boxes (x, y, width, height in pixels) of each frame. `truth` : of each frame, as `data.clip_truth()`.
 
     Examples
     --------
@@ -54,7 +54,7 @@ class Summary:
         self.tracks: dict[int, Counter[str]] = {}  # the same for each track's id
         self._spent: deque[dict[str, float]] = deque(maxlen=KEPT)
         self._ends: deque[float] = deque(maxlen=30)
-        self._start = self._last = time.perf_counter()
+        self._start = time.perf_counter()
 
     def add(self, result: Result, **extra: float) -> None:
         """Count a result; `extra` are milliseconds of stages outside the pipeline (`draw`, `write`)."""
@@ -65,13 +65,12 @@ class Summary:
             self.labels[track.text] += 1
             self.tracks.setdefault(track.id, Counter())[track.text] += 1
         self._spent.append(result.milliseconds | extra)
-        self._last = time.perf_counter()
-        self._ends.append(self._last)
+        self._ends.append(time.perf_counter())
 
     @property
     def fps(self) -> float:
-        """Frames a second from the start to the last result, everything included (reading, drawing, writing)."""
-        return self.frames / (self._last - self._start) if self.frames else 0.0
+        """Frames a second from the start to the last result, everything included."""
+        return self.frames / (self._ends[-1] - self._start) if self.frames else 0.0
 
     @property
     def recent_fps(self) -> float | None:

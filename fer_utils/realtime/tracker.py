@@ -75,8 +75,8 @@ class Tracker:
 
     def __init__(self, *, half_life: float = 0.4, min_confidence: float = 0.4) -> None:
         self.half_life, self.min_confidence = half_life, min_confidence
-        self.tracks: list[Track] = []
-        self._count, self._now = 0, -np.inf
+        self._count = 0
+        self.reset()
 
     @property
     def visible(self) -> list[Track]:
@@ -88,10 +88,9 @@ class Tracker:
         """Confirmed tracks that were not seen in the last frame but may come back."""
         return [track for track in self.tracks if track.id and track.time != self._now]
 
-    def update(
-        self, faces: Sequence[Face], time: float, *, owners: Sequence[Track | None] = (), sure: bool = False
-    ) -> list[Track]:
-        """Take in the faces of the frame at `time` (seconds, never backwards); returns its confirmed tracks by id.
+    def update(self, faces: Sequence[Face], time: float, *, owners: Sequence[Track | None] = (),
+               sure: bool = False) -> list[Track]:
+        """Take in the faces of the frame at `time` (seconds) and return its confirmed tracks by id.
 
         `owners`: the track that each face is known to belong to, or None. `sure`: new faces need no confirmation.
         """

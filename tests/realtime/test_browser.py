@@ -19,8 +19,7 @@ import pytest
 
 from fer_utils.models import ModelError
 from fer_utils.realtime import BrowserCamera, Settings
-from fer_utils.realtime.browser import BrowserSource
-from fer_utils.realtime.sources import CaptureLost, open_source
+from fer_utils.realtime.sources import Buffered, CaptureLost, open_source
 
 
 @pytest.fixture(scope="module")
@@ -75,7 +74,7 @@ def start(model):
 
     yield make
     for camera in cameras:
-        camera.close()
+        camera.stop()
 
 
 def test_frames_of_the_page_come_back_annotated_and_their_numbers_stay(start, clip):
@@ -199,8 +198,8 @@ def test_waiting_without_a_page_ends():
 
 
 def test_frames_put_by_hand_take_any_picture():
-    with BrowserSource() as frames:
-        frames.put(np.zeros((4, 5), np.uint8), 7)
+    with Buffered("by hand", live=True, patience=5) as frames:
+        frames.put(np.zeros((4, 5), np.uint8), 3.5, 7)
         frame = next(iter(frames))
         assert frame.image.shape == (4, 5, 3) and frame.time == frame.index == 0 and frames.number == 7
         frames.stop()
