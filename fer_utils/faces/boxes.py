@@ -59,8 +59,8 @@ def clip(rows: np.ndarray, height: int, width: int) -> np.ndarray:
 def suppress(rows: np.ndarray, threshold: float, *, smaller: bool = False) -> np.ndarray:
     """Rows by image and falling score, without those that overlap a better one of their image by more than `threshold`.
 
-    As in the `mtcnn` package, a row falls to any better row, even to one that fell itself: no loop, unlike greedy
-    suppression. Overlap is intersection over union, or over the smaller of the two boxes.
+    As in the `mtcnn` package, a row falls even to a better one that fell itself: no loop, unlike greedy suppression.
+    Overlap is intersection over union, or over the smaller of the two boxes.
     """
     rows = rows[np.lexsort((-rows[:, 5], rows[:, 0]))]
     _, starts = np.unique(rows[:, 0], return_index=True)

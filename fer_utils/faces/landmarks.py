@@ -23,8 +23,6 @@ from fer_utils.faces.alignment import align, transform
 from fer_utils.faces.mtcnn import CELL, Detector, Face
 from fer_utils.faces.preprocess import SIDE, ImageError
 
-__all__ = ["PASSES", "DetectorConfig", "Landmarks", "align_all", "fer_landmarks", "load_landmarks", "store_landmarks"]
-
 FILE = paths.MODELS / "landmarks.npz"  # FER2013's landmarks by pixel hash
 BATCH, CHUNK = 128, 2048  # images searched at once; images after which what was found is stored
 BORDERS = {"gray": cv2.BORDER_CONSTANT, "replicate": cv2.BORDER_REPLICATE, "reflect": cv2.BORDER_REFLECT_101}
@@ -60,8 +58,8 @@ class Landmarks:
     @staticmethod
     def empty(count: int) -> Landmarks:
         """`count` images without a face."""
-        return Landmarks(np.full((count, 5, 2), np.nan, np.float32), np.zeros(count, np.float32),
-                         np.full((count, 4), np.nan, np.float32), np.zeros(count, np.uint8))
+        points, boxes = (np.full((count, *shape), np.nan, np.float32) for shape in ((5, 2), (4,)))
+        return Landmarks(points, np.zeros(count, np.float32), boxes, np.zeros(count, np.uint8))
 
     def __len__(self) -> int:
         return len(self.points)
@@ -73,7 +71,7 @@ class Landmarks:
 
     @property
     def confident(self) -> np.ndarray:
-        """bool [N]: a face was found, and its score is at least .95 if alignment enlarges it more than 1.7 times."""
+        """bool [N]: found, and with a score of at least .95 where alignment enlarges the face more than 1.7 times."""
         return self.found & ~((self.scales > SMALL_FACE) & (self.scores < CONFIDENCE))
 
     @property
@@ -101,32 +99,15 @@ class Landmarks:
 
 @dataclass(frozen=True)
 class DetectorConfig:
-    """How one pass prepares the 48-px images for MTCNN and searches them.
+    """How one pass prepares the 48-px images for MTCNN and searches them."""
 
-    Parameters
-    ----------
-    margin : pixels added on each side.
-    border : what fills them: "gray" (the image's mean), "replicate" or "reflect".
-    image_size : side in pixels of the enlarged image.
-    equalize : equalize the image's histogram first.
-    thresholds : as in `Detector`.
-    min_face_size : side of the smallest face, in the image's own 48-px frame; smaller ones are bystanders or errors,
-        and looking for them doubles the time.
-    mirror : search the mirrored image too and average.
-
-    Examples
-    --------
-    >>> faces.DetectorConfig(margin=0, image_size=96).prepare(np.zeros((2, 48, 48), np.uint8)).shape
-    (2, 96, 96, 3)
-    """
-
-    margin: int = 12
-    border: str = "gray"
-    image_size: int = 144
-    equalize: bool = False
-    thresholds: tuple[float, float, float] = (0.4, 0.5, 0.6)
-    min_face_size: float = 20
-    mirror: bool = True
+    margin: int = 12  # pixels added on each side
+    border: str = "gray"  # what fills them: "gray" (the image's mean), "replicate" or "reflect"
+    image_size: int = 144  # side in pixels of the enlarged image
+    equalize: bool = False  # equalize the image's histogram first
+    thresholds: tuple[float, float, float] = (0.4, 0.5, 0.6)  # as in `Detector`
+    min_face_size: float = 20  # in the image's own pixels; smaller faces are bystanders or errors
+    mirror: bool = True  # search the mirrored image too and average
 
     def __post_init__(self) -> None:
         if self.border not in BORDERS:
@@ -171,14 +152,12 @@ class DetectorConfig:
         """The main face of each image, in 48-px coordinates."""
         result = Landmarks.empty(len(found))
         for row, candidates in enumerate(found):
-            if not candidates:
-                continue
-            # FER2013 shows one face a frame: the large and certain one, not a small one beside it.
-            face = max(candidates, key=lambda f: f.score * f.box[2] * f.box[3])
-            result.points[row] = (face.landmarks + 0.5) / self.scale - 0.5 - self.margin
-            x, y, width, height = np.array(face.box) / self.scale
-            result.boxes[row] = x - self.margin, y - self.margin, width, height
-            result.scores[row], result.passes[row] = face.score, 1
+            if candidates:
+                # FER2013 shows one face a frame: the large and certain one, not a small one beside it.
+                face = max(candidates, key=lambda f: f.score * f.box[2] * f.box[3])
+                result.points[row] = (face.landmarks + 0.5) / self.scale - 0.5 - self.margin
+                result.boxes[row] = np.array(face.box) / self.scale - [self.margin, self.margin, 0, 0]
+                result.scores[row], result.passes[row] = face.score, 1
         return result
 
 
@@ -189,7 +168,7 @@ PASSES = (DetectorConfig(), DetectorConfig(image_size=96, equalize=True), Detect
 def fer_landmarks(images: np.ndarray, *, passes: Sequence[DetectorConfig] = PASSES) -> Landmarks:
     """Find the landmarks of gray faces, uint8 [N, 48, 48], on all cores; about 9 ms an image and core.
 
-    Each of `passes` searches the images in which those before found no face. Raises ImageError for another array.
+    Each of `passes` searches the images in which those before found no face. ImageError for another array.
 
     Examples
     --------
@@ -200,18 +179,21 @@ def fer_landmarks(images: np.ndarray, *, passes: Sequence[DetectorConfig] = PASS
     if images.dtype != np.uint8 or images.ndim != 3 or images.shape[1:] != (SIDE, SIDE):
         raise ImageError(f"images: must be uint8 [N, {SIDE}, {SIDE}], gray; got {images.dtype} {list(images.shape)}")
     result = Landmarks.empty(len(images))
-    batches = [slice(start, start + BATCH) for start in range(0, len(images), BATCH)]
     with ThreadPoolExecutor(os.cpu_count()) as pool:
-        for batch, part in zip(batches, pool.map(lambda batch: _search(images[batch], passes), batches), strict=True):
-            result.put(batch, part)
+        for number, config in enumerate(passes, start=1):
+            left = np.flatnonzero(~result.found)
+            batches = [left[start:start + BATCH] for start in range(0, len(left), BATCH)]
+            parts = pool.map(config.search, (images[batch] for batch in batches))
+            for batch, part in zip(batches, parts, strict=True):
+                result.put(batch, part)
+            result.passes[left] *= np.uint8(number)
     return result
 
 
 def align_all(images: np.ndarray, landmarks: Landmarks) -> tuple[np.ndarray, np.ndarray]:
-    """FER2013's faces aligned where one was found above the confidence threshold; the others stay unaligned, flagged.
+    """Images uint8 [N, 48, 48] with the confident ones aligned, the others as they were, and bool [N]: aligned.
 
-    `images` is uint8 [N, 48, 48] with N `landmarks`. Returns uint8 [N, 48, 48] and bool [N]: aligned. Raises ValueError
-    when the two differ in length.
+    ValueError when images and landmarks differ in number.
 
     Examples
     --------
@@ -244,26 +226,13 @@ def load_landmarks(fer: Fer2013) -> Landmarks:
     return result
 
 
-def store_landmarks(fer: Fer2013, *, target: Path = FILE) -> Path:
-    """Find the landmarks of a whole data set again and write them to `target`; about 5 minutes on 2 cores.
-
-    What is found lies in the checkpoint folder until the end, so a stopped run resumes there.
-    """
+def store_landmarks(fer: Fer2013) -> Path:
+    """Find a data set's landmarks again and write models/landmarks.npz: 5 minutes on 2 cores; a stopped run resumes."""
     hashes = image_hashes(fer.images)
     found, unfinished = _find(fer.images, hashes, paths.checkpoint_dir())
-    _write(target, hashes, found)
-    unfinished.unlink(missing_ok=True)
-    return target
-
-
-def _search(images: np.ndarray, passes: Sequence[DetectorConfig]) -> Landmarks:
-    result = Landmarks.empty(len(images))
-    for number, config in enumerate(passes, start=1):
-        left = np.flatnonzero(~result.found)
-        if len(left):
-            result.put(left, config.search(images[left]))
-            result.passes[left] *= np.uint8(number)
-    return result
+    _write(FILE, hashes, found)
+    unfinished.unlink()
+    return FILE
 
 
 def _find(images: np.ndarray, hashes: np.ndarray, folder: Path) -> tuple[Landmarks, Path]:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import os
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -39,12 +40,6 @@ MAX_CROPS = 1024
 class Face:
     """One detected face, in pixels of the image it was found in.
 
-    Attributes
-    ----------
-    box : x, y (upper left corner), width, height.
-    score : O-Net's probability of a face, 0–1.
-    landmarks : float32 [5, 2], x and y of `LANDMARKS`.
-
     Examples
     --------
     >>> faces.Face((80, 60, 90, 110), 0.99, faces.TEMPLATE * 2 + 80).box
@@ -52,11 +47,11 @@ class Face:
     """
 
     box: Box
-    score: float
-    landmarks: np.ndarray
+    score: float  # O-Net's probability of a face, 0–1
+    landmarks: np.ndarray  # float32 [5, 2], x and y of `LANDMARKS`
 
 
-class Detector:
+class Detector(AbstractContextManager):
     """MTCNN: finds faces and their five landmarks. A context manager; or call `close`.
 
     Parameters
@@ -64,21 +59,16 @@ class Detector:
     min_face_size : side in pixels of the smallest face to look for, at least 12. Twice as large is four times as fast.
     thresholds : scores in [0, 1] that a candidate must exceed in P-, R- and O-Net.
     threads : 0 = as many as cores.
-    fit_to_image : cut boxes at the image's border, as the `mtcnn` package does. False keeps the same framing there as
-        elsewhere.
+    fit_to_image : cut boxes at the image's border, as the `mtcnn` package does; False keeps the same framing there.
 
     Raises
     ------
-    ValueError
-        A parameter out of its range.
-    FileNotFoundError
-        A network's file is missing.
+    ValueError for a parameter out of its range, FileNotFoundError when a network's file is missing.
 
     Examples
     --------
     >>> with faces.Detector(min_face_size=40) as detector:
-    ...     detector.detect(np.zeros((480, 640, 3), np.uint8))
-    []
+    ...     found = detector.detect(np.zeros((480, 640, 3), np.uint8))
     """
 
     def __init__(self, *, min_face_size: float = 20, thresholds: tuple[float, float, float] = (0.6, 0.7, 0.7),
@@ -93,9 +83,6 @@ class Detector:
         self._networks = {name: _session(name, 1 if name == "pnet" else threads) for name in NETWORKS}
         workers = threads or os.cpu_count() or 1  # share out the pyramid's levels: better than all of them on each
         self._pool = ThreadPoolExecutor(workers, "mtcnn") if workers > 1 else None
-
-    def __enter__(self) -> Detector:
-        return self
 
     def __exit__(self, *_) -> None:
         self.close()
@@ -118,22 +105,21 @@ class Detector:
         for start in range(0, len(images), step):
             part = _normalize(images[start:start + step])
             rows = self._output(part, self._reject(part, self._propose(part)))
-            for row in self._fit(rows, images):
+            for row in rows:
                 found[start + int(row[0])].append(_face(row))
         return found
 
     def refine(self, image: np.ndarray, box: Box) -> Face | None:
         """O-Net alone on the square around `box`: follows a known face at a hundredth of the cost of `detect`.
 
-        None when the score stays below the third threshold. ImageError for another image than `detect` takes,
-        ValueError for a box without area.
+        None when the score stays below the third threshold; ValueError for a box without area.
         """
         images = self._check(np.asarray(image)[None], "image")
-        x, y, width, height = (float(value) for value in box)
+        x, y, width, height = map(float, box)
         if not (np.isfinite([x, y, width, height]).all() and width > 0 and height > 0):
             raise ValueError(f"box: must be finite x, y and positive width, height; got {tuple(box)}")
         rows = np.array([[0, x, y, x + width, y + height, 0]])
-        rows = self._fit(self._output(_normalize(images), square(rows)), images)
+        rows = self._output(_normalize(images), square(rows))
         return _face(rows[0]) if len(rows) else None
 
     def _check(self, images: np.ndarray, name: str) -> np.ndarray:
@@ -144,9 +130,6 @@ class Detector:
             allowed = f"uint8 {form}, RGB, at least {CELL} × {CELL} pixels"
             raise ImageError(f"{name}: must be {allowed}; got {images.dtype} {list(got)}")
         return images
-
-    def _fit(self, rows: np.ndarray, images: np.ndarray) -> np.ndarray:
-        return clip(rows, *images.shape[1:3]) if self.fit_to_image else rows
 
     def _propose(self, images: np.ndarray) -> np.ndarray:
         """P-Net on every level of the pyramid → square candidates [M, 6]."""
@@ -183,7 +166,8 @@ class Detector:
         sides = rows[:, 3:5] - rows[:, 1:3] + 1
         points = points.reshape(-1, 2, 5) * sides[:, :, None] + rows[:, 1:3, None] - 1
         rows = np.column_stack([regress(rows, offsets, scores[:, -1]), points.reshape(-1, 10)])
-        return suppress(rows[rows[:, 5] > self.thresholds[2]], 0.7, smaller=True)
+        rows = suppress(rows[rows[:, 5] > self.thresholds[2]], 0.7, smaller=True)
+        return clip(rows, *images.shape[1:3]) if self.fit_to_image else rows
 
     def _run(self, name: str, images: np.ndarray, rows: np.ndarray) -> list[np.ndarray]:
         results = [
@@ -208,7 +192,7 @@ def pyramid(height: int, width: int, *, min_face_size: float) -> list[float]:
 
 
 def crop(images: np.ndarray, rows: np.ndarray, side: int) -> np.ndarray:
-    """Boxes of normalized images [N, H, W, 3] as float32 [M, side, side, 3], bilinear; 0 (mid-gray) outside the image.
+    """Boxes of images [N, H, W, 3], cut out bilinearly: float32 [M, side, side, 3]; 0 outside.
 
     Samples where tf.image.crop_and_resize does, with corners divided by H and W but multiplied by H − 1 and W − 1.
     """

@@ -25,16 +25,7 @@ class ImageError(ValueError):
 
 
 def to_uint8(image: np.ndarray) -> np.ndarray:
-    """An image of any dtype as uint8 0–255, shape kept.
-
-    `image` is uint8, uint16 (its upper byte is kept), bool, or float in [0, 1] or [0, 255]. Raises ImageError for other
-    dtypes and values, and for an array without pixels.
-
-    Examples
-    --------
-    >>> faces.to_uint8(np.array([[0.0, 1.0]]))
-    array([[  0, 255]], dtype=uint8)
-    """
+    """An image of uint8, uint16 (its upper byte), bool, or float in [0, 1] or [0, 255] as uint8, shape kept."""
     if not image.size:
         raise ImageError(f"image: must hold pixels; got shape {list(image.shape)}")
     if image.dtype == np.uint8:
@@ -52,23 +43,14 @@ def to_uint8(image: np.ndarray) -> np.ndarray:
 
 
 def to_gray48(face: np.ndarray) -> np.ndarray:
-    """A face crop as FER2013 would hold it: uint8 [48, 48], gray; reduced by area averaging or enlarged linearly.
-
-    `face` is [H, W], [H, W, 1], [H, W, 3] RGB or [H, W, 4] RGBA, at least 2 × 2 pixels; dtypes and values as in
-    `to_uint8`. Raises ImageError for anything else.
-
-    Examples
-    --------
-    >>> faces.to_gray48(np.zeros((120, 100, 3), np.uint8)).shape
-    (48, 48)
-    """
+    """A crop [H, W], [H, W, 1], [H, W, 3] RGB or [H, W, 4] RGBA as FER2013 would hold it: uint8 [48, 48], gray."""
     image = np.asarray(face)
     if image.ndim == 3 and image.shape[2] == 1:
         image = image[:, :, 0]
     if image.ndim not in (2, 3) or (image.ndim == 3 and image.shape[2] not in (3, 4)):
         raise ImageError(f"image: shape must be [H, W], [H, W, 1], [H, W, 3] or [H, W, 4]; got {list(image.shape)}")
     if min(image.shape[:2]) < 2:
-        raise ImageError(f"image: a face needs at least 2 × 2 pixels; got {image.shape[0]} × {image.shape[1]}")
+        raise ImageError(f"image: must have at least 2 × 2 pixels; got {image.shape[0]} × {image.shape[1]}")
     image = np.ascontiguousarray(to_uint8(image))
     if image.ndim == 3:
         image = cv2.cvtColor(image, cv2.COLOR_RGBA2GRAY if image.shape[2] == 4 else cv2.COLOR_RGB2GRAY)
@@ -79,7 +61,9 @@ def to_gray48(face: np.ndarray) -> np.ndarray:
 
 
 def to_input(face: np.ndarray, *, size: int = INPUT_SIZE) -> np.ndarray:
-    """A face crop (see `to_gray48`) as the network's input: float32 [size, size, 3], RGB with equal channels, 0–255.
+    """A face crop as the network's input: float32 [size, size, 3], RGB with equal channels, 0–255.
+
+    The crop is gray, RGB or RGBA, at least 2 × 2 pixels, of any dtype and range that `to_uint8` knows; else ImageError.
 
     Examples
     --------
@@ -108,15 +92,8 @@ def to_inputs(crops: Iterable[np.ndarray], *, size: int = INPUT_SIZE) -> np.ndar
 def crop_face(image: np.ndarray, box: Box) -> np.ndarray:
     """Cut a detected face out of an image the way FER2013 frames its faces: uint8 [48, 48], gray.
 
-    Parameters
-    ----------
-    image : uint8 [H, W, 3], RGB, or [H, W], gray.
-    box : x, y, width, height in pixels, as `Detector` gives it; beyond the image its border is repeated.
-
-    Raises
-    ------
-    ImageError
-        The box has no area or lies outside the image.
+    `image` is uint8 [H, W, 3], RGB, or [H, W], gray; beyond it its border is repeated. `box` is x, y, width, height in
+    pixels; ImageError when it has no area or lies outside the image.
 
     Examples
     --------

@@ -20,7 +20,8 @@ import cv2
 import numpy as np
 
 from fer_utils import data
-from fer_utils.faces import ImageError, to_uint8
+from fer_utils.faces import ImageError
+from fer_utils.faces.preprocess import to_uint8
 
 __all__ = ["CaptureLost", "Frame", "Source", "SourceError", "as_frame", "open_source"]
 

@@ -11,9 +11,7 @@ from face_images import portrait
 
 from fer_utils import data, paths
 from fer_utils.faces import (
-    PASSES,
     TEMPLATE,
-    DetectorConfig,
     ImageError,
     Landmarks,
     align,
@@ -22,6 +20,7 @@ from fer_utils.faces import (
     landmarks,
     load_landmarks,
 )
+from fer_utils.faces.landmarks import PASSES, DetectorConfig
 
 
 def face48() -> np.ndarray:
@@ -177,8 +176,8 @@ def test_a_file_with_pickled_objects_is_not_read(sample12, own_file):
         load_landmarks(sample12)
 
 
-def test_a_stopped_run_resumes(sample12, tmp_path, monkeypatch):
-    target, calls = tmp_path / "landmarks.npz", []
+def test_a_stopped_run_resumes(sample12, own_file, monkeypatch):
+    calls = []
 
     def search_and_stop(images):
         calls.append(len(images))
@@ -189,12 +188,12 @@ def test_a_stopped_run_resumes(sample12, tmp_path, monkeypatch):
     monkeypatch.setattr(landmarks, "fer_landmarks", search_and_stop)
     monkeypatch.setattr(landmarks, "CHUNK", 5)
     with pytest.raises(KeyboardInterrupt):
-        landmarks.store_landmarks(sample12, target=target)
-    assert not target.exists()
-    landmarks.store_landmarks(sample12, target=target)
+        landmarks.store_landmarks(sample12)
+    assert not own_file.exists()
+    landmarks.store_landmarks(sample12)
     assert calls == [5, 5, 5, 2]  # the first five were not searched again
     assert not list(paths.checkpoint_dir().glob("landmarks_*"))  # another run starts from the first image
-    with np.load(target, allow_pickle=False) as stored:
+    with np.load(own_file, allow_pickle=False) as stored:
         np.testing.assert_array_equal(stored["hashes"], data.image_hashes(sample12.images))
         np.testing.assert_allclose(stored["points"], fer_landmarks(sample12.images).points, atol=0.02)
 

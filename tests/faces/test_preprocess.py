@@ -6,13 +6,13 @@ import cv2
 import numpy as np
 import pytest
 
-from fer_utils.faces import ImageError, crop_face, preprocess, to_gray48, to_input, to_inputs
+from fer_utils.faces import ImageError, crop_face, preprocess, to_input, to_inputs
 
 GRAY = np.random.default_rng(1).integers(0, 256, (48, 48), dtype=np.uint8)
 
 
 def test_fer_images_pass_unchanged_and_channels_are_equal():
-    assert np.array_equal(to_gray48(GRAY), GRAY)
+    assert np.array_equal(preprocess.to_gray48(GRAY), GRAY)
     out = to_input(GRAY)
     assert out.shape == (96, 96, 3) and out.dtype == np.float32 and 0 <= out.min() and out.max() <= 255
     assert np.array_equal(out[..., 0], out[..., 1]) and np.array_equal(out[..., 0], out[..., 2])
@@ -29,7 +29,7 @@ def test_every_form_of_an_image_gives_the_same_input(image):
 def test_channels_are_read_as_rgb():
     red = np.zeros((48, 48, 3), np.uint8)
     red[..., 0] = 255
-    assert to_gray48(red)[0, 0] == 76  # 0.299 * 255; read as BGR it would be 29
+    assert preprocess.to_gray48(red)[0, 0] == 76  # 0.299 * 255; read as BGR it would be 29
 
 
 def test_a_large_crop_keeps_48_pixels_of_detail_only():
