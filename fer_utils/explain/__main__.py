@@ -18,7 +18,7 @@ def main(arguments: list[str] | None = None) -> None:
     fer = data.load()
     print(data.describe(fer), flush=True)
     for run in options.runs:
-        print(record_study(run, fer, verbose=True), flush=True)
+        print(record_study(run, fer), flush=True)
     print(models.update_manifest())
 
 

@@ -1,40 +1,28 @@
 """Is a LIME map stable from seed to seed, does the model react as it says, to which part of a face does it point?"""
 
-from __future__ import annotations
-
+from collections import namedtuple
 from collections.abc import Sequence
 from itertools import combinations
-from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
+from scipy.stats import spearmanr
 
 from fer_utils.explain._lime import Explanation, Predict, ask
 
-__all__ = ["REGIONS", "describe", "faithfulness", "is_frontal", "region_weights", "stability"]
-
 REGIONS = ("brows", "eyes", "nose", "mouth", "rest of the face", "hair, background")
-
-
-class Stability(NamedTuple):
-    """Agreement of maps of one face from several seeds: rank correlation and top-k IoU, at most 1."""
-
-    spearman: float
-    top_iou: float
+Stability = namedtuple("Stability", ("spearman", "top_iou"))  # floats, at most 1
 
 
 def stability(explanations: Sequence[Explanation], *, top: int = 5) -> Stability:
-    """Compare explanations of one face and class that differ in the seed only, at least two.
+    """Compare two or more explanations of one face and class (else ValueError) that differ in the seed only.
 
-    Returns, as means over all pairs, `spearman`, the rank correlation of the superpixels' weights (1 = same order), and
-    `top_iou`, intersection over union of the `top` superpixels (1 = the same ones).
+    Means over all pairs: spearman, rank correlation of the superpixels' weights, and top_iou, IoU of the `top` ones.
 
     Examples
     --------
     >>> stability([explain(predict, face, label=3, seed=seed) for seed in (1, 2, 3)])
     """
-    from scipy.stats import spearmanr
-
     alike = {(e.label, e.segments.tobytes()) for e in explanations}
     if len(explanations) < 2 or len(alike) > 1:
         raise ValueError(f"explanations: must be two or more, of one class and superpixels; got {len(explanations)}")
@@ -45,20 +33,13 @@ def stability(explanations: Sequence[Explanation], *, top: int = 5) -> Stability
     return Stability(*map(float, np.mean(found, axis=0)))
 
 
-def faithfulness(
-    predict: Predict, explanation: Explanation, *, steps: int = 20, orders: int = 3, seed: int = 2013
-) -> pd.DataFrame:
+def faithfulness(predict: Predict, explanation: Explanation, *, steps: int = 20, orders: int = 3) -> pd.DataFrame:
     """Deletion and insertion (Petsiuk et al. 2018, arXiv:1806.07421) with superpixels instead of pixels.
 
     A hidden superpixel takes the face's mean gray here, not its own mean as in LIME's samples: the test must not share
-    the assumption of what it tests. `orders`: random orders, whose mean is compared with; `seed`: of these.
-
-    Returns
-    -------
-    DataFrame [steps + 1]
-        share (of the superpixels changed, 0–1) and the class's probability while they are hidden from the whole face
-        (deletion: the lower the better) and shown on the wholly hidden one (insertion: the higher the better), in the
-        order of LIME's weights, and at random: random_deletion, random_insertion.
+    the assumption of what it tests. Returns steps + 1 rows: share (of the superpixels changed, 0–1) and the class's
+    probability while they are hidden from the whole face (deletion: the lower the better) and shown on the hidden one
+    (insertion: the higher the better) in LIME's order; random_deletion and random_insertion: means of random `orders`.
 
     Examples
     --------
@@ -69,7 +50,7 @@ def faithfulness(
         raise ValueError(f"steps, orders: must be 1 or more; got {steps}, {orders}")
     image = np.repeat(explanation.image[:, :, None], 3, axis=2)
     hidden = np.full_like(image, int(explanation.image.mean().round()))
-    n, generator = len(explanation.weights), np.random.default_rng(seed)
+    n, generator = len(explanation.weights), np.random.default_rng(2013)
     ranks = [np.argsort(np.argsort(-explanation.weights, kind="stable"))]
     ranks += [generator.permutation(n) for _ in range(orders)]
     share = np.arange(steps + 1) / steps
@@ -82,9 +63,7 @@ def faithfulness(
 
 
 def is_frontal(landmarks: np.ndarray) -> bool:
-    """Whether a face (landmarks float [5, 2] as `faces.LANDMARKS`) looks at the camera; False for missing ones (NaN).
-
-    Its eyes are at least .7 times as far apart as eyes and mouth: in a profile the parts of a face overlap.
+    """Whether a face looks at the camera: landmarks float [5, 2], the eyes at least .7 as far apart as eyes and mouth.
 
     Examples
     --------
@@ -97,17 +76,13 @@ def is_frontal(landmarks: np.ndarray) -> bool:
 
 
 def face_regions(landmarks: np.ndarray, *, shape: tuple[int, int] = (96, 96)) -> np.ndarray:
-    """Which of REGIONS each pixel belongs to: int [H, W].
-
-    The parts are rectangles rotated with the face, in an oval; their sizes are multiples of the distance of the eyes.
-    """
+    """Which of REGIONS each pixel belongs to, int [H, W]: rectangles in an oval, in units of the eyes' distance."""
     points = (np.asarray(landmarks, float) + 0.5) * (shape[1] / 48, shape[0] / 48) - 0.5
-    distance = float(np.hypot(*(points[1] - points[0])))
-    if points.shape != (5, 2) or not np.isfinite(points).all() or distance < 1:
+    unit = complex(*(points[1] - points[0]))
+    if points.shape != (5, 2) or not np.isfinite(points).all() or abs(unit) < 1:
         raise ValueError("landmarks: must be five finite points with two distinct eyes; got missing or equal ones")
     # Complex numbers turn with the face: the real axis runs from eye to eye, in distances of the eyes.
-    x, y = np.meshgrid(np.arange(shape[1]), np.arange(shape[0]))
-    unit = complex(*(points[1] - points[0]))
+    y, x = np.indices(shape)
     places, corners = (x + 1j * y) / unit, points @ [1, 1j] / unit
 
     def within(centre: complex, side: float, up: float, down: float) -> np.ndarray:
@@ -127,10 +102,9 @@ def face_regions(landmarks: np.ndarray, *, shape: tuple[int, int] = (96, 96)) ->
 
 
 def region_weights(explanation: Explanation, landmarks: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Part of the positive weight in each of REGIONS, and its part of the pixels: float [6] each, the sum 1.
+    """Part of the positive weight in each of REGIONS (NaN without any), and of the pixels: float [6], the sum 1.
 
-    A superpixel's weight is spread over its pixels; NaN when no weight is positive. `landmarks`: float [5, 2], x and y
-    of `faces.LANDMARKS` in 48-px coordinates; ValueError when they are missing (NaN) or coincide.
+    `landmarks`: float [5, 2], `faces.LANDMARKS` in 48-px coordinates; ValueError when missing (NaN) or coincident.
 
     Examples
     --------
@@ -145,14 +119,12 @@ def region_weights(explanation: Explanation, landmarks: np.ndarray) -> tuple[np.
 
 
 def describe(explanation: Explanation, landmarks: np.ndarray, *, n: int = 2) -> str:
-    """The n parts of the face with most of the positive weight, in words: "mouth 41 % (9 % of the pixels), …".
-
-    Says so when the landmarks are missing (NaN), the face is in profile or no weight is positive.
+    """The n parts of the face with most of the positive weight, in words, or why there are none.
 
     Examples
     --------
-    >>> describe(explanation, np.full((5, 2), np.nan))
-    'no landmarks found'
+    >>> describe(explanation, landmarks, n=1)
+    'mouth 41 % (9 % of the pixels)'
     """
     if not np.isfinite(landmarks).all():
         return "no landmarks found"

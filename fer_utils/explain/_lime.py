@@ -4,8 +4,6 @@ LIME hides random sets of superpixels, asks the model each time, and fits a line
 superpixel's weight is how much showing it raises the probability of one class.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -14,8 +12,6 @@ import numpy as np
 from fer_utils.data import CLASSES
 from fer_utils.faces import to_input
 
-__all__ = ["Explanation", "choose_examples", "explain", "explain_classes", "superpixels"]
-
 Predict = Callable[[np.ndarray], np.ndarray]  # float32 [N, 96, 96, 3] RGB 0–255 → float32 [N, 7], as Classifier.predict
 BATCH = 64
 KERNEL_WIDTH = 0.25  # of LIME's image explainer
@@ -23,34 +19,18 @@ KERNEL_WIDTH = 0.25  # of LIME's image explainer
 
 @dataclass(frozen=True)
 class Explanation:
-    """One face, explained for one class.
+    """One face, explained for one class."""
 
-    Attributes
-    ----------
-    image : uint8 [96, 96], gray, as the model saw it.
-    segments : int [96, 96], superpixel of each pixel, 0 … S-1.
-    weights : float64 [S], what showing a superpixel adds to the probability of `label`, the class explained (0–6).
-    prediction : float32 [7], the model's probabilities for the whole face.
-    score : R² of the linear model on its samples; 1 = it follows the network exactly.
-    seed : of the samples.
-    heat : float64 [96, 96], each pixel's weight.
-
-    Examples
-    --------
-    >>> explanation = explain(classifier.predict, fer.images[0], label=3)
-    >>> explanation.heat.shape, explanation.mask(5).mean()
-    """
-
-    image: np.ndarray
-    segments: np.ndarray
-    weights: np.ndarray
-    label: int
-    prediction: np.ndarray
-    score: float
-    seed: int
+    image: np.ndarray  # uint8 [96, 96], gray, as the model saw it
+    segments: np.ndarray  # int [96, 96], superpixel of each pixel, 0 … S-1
+    weights: np.ndarray  # float64 [S], what showing a superpixel adds to the probability of the label
+    label: int  # the class explained, 0–6
+    prediction: np.ndarray  # float32 [7], the model's probabilities for the whole face
+    score: float  # R² of the linear model on its samples; 1 = it follows the network exactly
 
     @property
     def heat(self) -> np.ndarray:
+        """float64 [96, 96], each pixel's weight."""
         return self.weights[self.segments]
 
     def top(self, k: int = 5) -> np.ndarray:
@@ -64,10 +44,9 @@ class Explanation:
 
 
 def superpixels(image: np.ndarray, *, count: int = 50, compactness: float = 10.0) -> np.ndarray:
-    """SLIC superpixels, int [H, W], 0 … S-1 (S about `count`), of an RGB image uint8 [H, W, 3]. Deterministic.
+    """SLIC superpixels, int [H, W], 0 … S-1 (S about `count`), of an RGB image uint8 [H, W, 3].
 
-    50 on 96 × 96 pixels are about an eye or half a mouth each. LIME's own choice (quickshift) finds eight there, too
-    coarse to tell eye from brow.
+    50 on 96 × 96 pixels are about an eye or half a mouth each; LIME's own choice, quickshift, finds eight.
 
     Examples
     --------
@@ -96,23 +75,16 @@ def explain_classes(
 
     Parameters
     ----------
-    predict : float32 [N, 96, 96, 3] RGB 0–255 → probabilities [N, 7].
-    face : uint8 [48, 48], gray.
-    labels : the classes to explain, 0–6, usually the predicted one.
-    seed : decides which superpixels each sample hides. Same arguments, same result.
-    samples : partly hidden faces that the model is asked about, at least 10; a hidden superpixel takes its mean gray.
-
-    Raises
-    ------
-    ValueError
-        Other classes, fewer samples.
+    predict, face : float32 [N, 96, 96, 3] RGB 0–255 → probabilities [N, 7], as Classifier.predict; uint8 [48, 48].
+    labels : the classes to explain, 0–6; other ones raise ValueError.
+    seed : decides which superpixels each sample hides; they take their mean gray.
+    samples : partly hidden faces that the model is asked about, at least 10, else ValueError.
 
     Examples
     --------
     >>> fear, surprise = explain_classes(classifier.predict, fer.images[0], labels=(2, 5))
     """
     from lime.lime_base import LimeBase
-    from sklearn.metrics import pairwise_distances
 
     if not labels or not all(0 <= label < len(CLASSES) for label in labels):
         raise ValueError(f"labels: must be one or more numbers from 0 to {len(CLASSES) - 1}; got {list(labels)}")
@@ -128,20 +100,18 @@ def explain_classes(
     shown = random.randint(0, 2, (samples, len(sizes)))
     shown[0] = 1
     predictions = ask(predict, image, hidden, segments, shown.astype(bool))
-    distances = pairwise_distances(shown, shown[:1], metric="cosine").ravel()
+    distances = 1 - np.sqrt(shown.mean(1))  # cosine distance to the whole face
     base, found = LimeBase(lambda d: np.sqrt(np.exp(-(d**2) / KERNEL_WIDTH**2)), random_state=random), []
     for label in labels:
         _, pairs, score, _ = base.explain_instance_with_data(
             shown, predictions, distances, label, len(sizes), feature_selection="none"
         )
         weights = np.array([weight for _, weight in sorted(pairs)])
-        found.append(Explanation(image[:, :, 0], segments, weights, label, predictions[0], float(score), seed))
+        found.append(Explanation(image[:, :, 0], segments, weights, label, predictions[0], float(score)))
     return found
 
 
-def ask(
-    predict: Predict, image: np.ndarray, hidden: np.ndarray, segments: np.ndarray, shown: np.ndarray
-) -> np.ndarray:
+def ask(predict: Predict, image: np.ndarray, hidden: np.ndarray, segments: np.ndarray, shown: np.ndarray) -> np.ndarray:
     """Probabilities float32 [N, 7] of N faces: `image` in the superpixels `shown` (bool [N, S]), `hidden` elsewhere."""
     batches = (shown[start : start + BATCH] for start in range(0, len(shown), BATCH))
     return np.concatenate([
@@ -152,10 +122,10 @@ def ask(
 def choose_examples(
     labels: np.ndarray, probabilities: np.ndarray, *, label: int, correct: int = 3, wrong: int = 1
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Faces of one class worth explaining: recognized with most confidence, and the most confident mistakes.
+    """Faces of class `label` worth explaining: recognized with most confidence, and the most confident mistakes.
 
-    `labels`: int [N], classes 0–6; `probabilities`: float [N, 7]; `label`: the class. Returns indices int [≤ correct]
-    and int [≤ wrong], the most confident first; an image that occurs twice is taken once.
+    Indices int [≤ correct] and int [≤ wrong] into labels int [N] and probabilities float [N, 7], the most confident
+    first; an image that occurs twice is taken once.
 
     Examples
     --------

@@ -5,7 +5,8 @@ import pytest
 import tiny_onnx
 
 from fer_utils import explain
-from fer_utils.explain import Explanation, choose_examples, explain_classes, superpixels
+from fer_utils.explain import choose_examples, explain_classes, superpixels
+from fer_utils.explain._lime import Explanation
 from fer_utils.faces import to_input
 from fer_utils.models import Classifier
 
@@ -94,7 +95,7 @@ def test_superpixels_fit_a_face(face):
 
 def test_top_takes_positive_weights_only():
     segments = np.repeat(np.arange(4), 24)[:, None].repeat(96, axis=1)
-    found = Explanation(np.zeros((96, 96), np.uint8), segments, np.array([0.1, -0.5, 0.3, 0.0]), 0, np.zeros(7), 1.0, 0)
+    found = Explanation(np.zeros((96, 96), np.uint8), segments, np.array([0.1, -0.5, 0.3, 0.0]), 0, np.zeros(7), 1.0)
     assert found.top(5).tolist() == [2, 0] and found.top(1).tolist() == [2]
     assert found.mask(5).mean() == 0.5 and found.heat[30, 0] == -0.5
 
