@@ -18,9 +18,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-__all__ = ["DATA", "FIGURE", "MODELS", "NOTEBOOKS", "ROOT", "WEIGHTS", "atomic", "cache_dir", "checkpoint_dir",
-           "data_source", "figure_dir", "models_dir", "votes_source", "weights_source"]
-
 _PACKAGE = Path(__file__).resolve().parent
 _CHECKOUT = (_PACKAGE.parent / "pyproject.toml").is_file()
 # Installed, there is no checkout: the folder that a program was started in, and the models that lie in the package.

@@ -6,8 +6,6 @@ import numpy as np
 
 from fer_utils.data.classes import CLASSES, VOTE_CLASSES
 
-__all__ = ["calibrated_votes", "soft_labels"]
-
 
 def soft_labels(
     labels: np.ndarray, votes: np.ndarray | None, *, weight: float = 0.3, smoothing: float = 0.0,

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-__all__ = ["CLASSES", "COLORS", "SIDE", "SPLITS", "VOTE_CLASSES", "VOTE_NAMES", "DataError"]
-
 # The seven classes in FER2013's order; a label is an index into it.
 CLASSES = ("Angry", "Disgust", "Fear", "Happy", "Sad", "Surprise", "Neutral")
 

@@ -11,8 +11,6 @@ from pathlib import Path
 from fer_utils import paths
 from fer_utils.data.readers import contents
 
-__all__ = ["find"]
-
 _DATASET = "msambare/fer2013"
 _RETRY = 3600.0  # seconds for which a failure is remembered, so that eight notebooks wait once
 

@@ -13,8 +13,6 @@ from fer_utils import paths
 from fer_utils.data import download, readers, sample
 from fer_utils.data.classes import CLASSES, SIDE, SPLITS, VOTE_CLASSES, DataError
 
-__all__ = ["Fer2013", "describe", "duplicates", "image_hashes", "load", "majority_vote", "training_indices"]
-
 _VOTES_FILE = "fer2013new.csv"
 _OFFICIAL = [28709, 3589, 3589]  # images of the three splits
 _FORMAT = 2  # part of every cache key: raise it when the readers change what they return
@@ -195,7 +193,7 @@ def describe(fer: Fer2013) -> str:
     Synthetic sample, not FER2013: 3,600 images of 48 × 48 (Training 2,880, PublicTest 361, PrivateTest 359)
     """
     sizes = np.bincount(fer.usage, minlength=len(SPLITS)).tolist()
-    title = "Synthetic sample, not FER2013" if fer.is_sample else "FER2013"
+    title, voted = ("Synthetic sample, not FER2013", "simulated") if fer.is_sample else ("FER2013", "FER+")
     parts = ", ".join(f"{name} {n:,}" for name, n in zip(SPLITS, sizes, strict=True))
     lines = [f"{title}: {len(fer):,} images of {SIDE} × {SIDE} ({parts})", f"from {fer.origin}"]
     if not fer.official_splits:
@@ -203,8 +201,7 @@ def describe(fer: Fer2013) -> str:
                      "half, so no figure from them compares with published ones")
     elif not fer.is_sample and sizes != _OFFICIAL:
         lines.append(f"not the whole of FER2013: its splits hold {', '.join(f'{n:,}' for n in _OFFICIAL)} images")
-    lines.append("no FER+ votes" if fer.votes is None else
-                 f"{'simulated' if fer.is_sample else 'FER+'} votes: {int(fer.votes.any(1).sum()):,} images")
+    lines.append("no FER+ votes" if fer.votes is None else f"{voted} votes: {fer.votes.any(1).sum():,} images")
     return "\n".join([*lines, *fer.notes])
 
 

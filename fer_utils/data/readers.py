@@ -23,8 +23,6 @@ import numpy as np
 
 from fer_utils.data.classes import CLASSES, SIDE, SPLITS, VOTE_NAMES, DataError
 
-__all__ = ["EXPECTED", "Raw", "contents", "files_below", "read", "read_votes"]
-
 EXPECTED = "expected fer2013.csv, icml_face_data.csv, an archive, or train/<class>/*.jpg and test/<class>/*.jpg"
 _ARCHIVE = re.compile(r"(fer-?2013|icml_face_data|archive|challenges-in-representation-).*\.(tar|tar\.[gx]z|tgz|zip)")
 _TABLE = re.compile(r"((?:.*[^a-z])?fer.*|icml_face_data)\.csv(\.gz|\.xz|\.zip)?")

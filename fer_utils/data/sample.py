@@ -10,8 +10,6 @@ import csv
 from pathlib import Path
 from typing import NamedTuple
 
-__all__ = ["SAMPLE", "SAMPLE_VOTES", "ClipTruth", "clip_path", "clip_truth"]
-
 _FOLDER = Path(__file__).resolve().parent
 SAMPLE = _FOLDER / "sample.csv.xz"  # 3,600 synthetic faces as fer2013.csv holds them
 SAMPLE_VOTES = _FOLDER / "sample_votes.csv.xz"  # simulated votes as FER+'s fer2013new.csv holds them

@@ -9,8 +9,6 @@ from __future__ import annotations
 
 import numpy as np
 
-__all__ = ["HYBRID_TARGET", "METHODS", "resample", "resample_before_split"]
-
 # Undersampling leaves samples out, oversampling repeats some, a hybrid cuts large classes and repeats small ones.
 METHODS = ("under", "over", "hybrid")
 # The number that FER2013 notebooks pass around: Happy, counted over all three splits together.

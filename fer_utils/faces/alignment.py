@@ -13,8 +13,6 @@ import numpy as np
 
 from fer_utils.faces.preprocess import SIDE, ImageError
 
-__all__ = ["TEMPLATE", "align", "align_points", "roll", "similarity", "transform"]
-
 # Where `align` puts the five `LANDMARKS`: x and y in 48-px coordinates (0 = centre of the first pixel). The median
 # landmarks of the Training faces that MTCNN finds, made symmetrical: aligned faces keep FER2013's framing.
 TEMPLATE = np.array([[14.5, 18], [32.5, 18], [23.5, 28.3], [16, 37], [31, 37]], np.float32)

@@ -8,8 +8,6 @@ from __future__ import annotations
 
 import numpy as np
 
-__all__ = ["Box", "clip", "iou", "regress", "square", "suppress"]
-
 Box = tuple[float, float, float, float]  # x, y (upper left corner), width and height in pixels
 
 

@@ -21,8 +21,6 @@ from fer_utils import paths
 from fer_utils.faces.boxes import Box, clip, regress, square, suppress
 from fer_utils.faces.preprocess import ImageError
 
-__all__ = ["LANDMARKS", "NETWORKS", "Detector", "Face", "crop", "network_path", "pyramid"]
-
 # The five landmarks in order; left and right as seen in the image.
 LANDMARKS = ("left_eye", "right_eye", "nose", "mouth_left", "mouth_right")
 # Network → side of its input in pixels (None = any), names of its outputs.
@@ -32,7 +30,7 @@ CELL, STRIDE = 12, 2  # P-Net's window and step, pixels
 # The package's rounding ends its pyramid, at its default settings, at this side in pixels: 12 · (12 / 20) · 0.709^−1.5.
 SMALLEST_LEVEL = 12.0605
 MAX_STACK_ROWS = 32_000  # cv2.remap addresses its source with 16-bit coordinates
-MAX_LEVEL_PIXELS = 2_000_000  # one P-Net call; its first layer needs 40 bytes a pixel
+MAX_PIXELS = 4_000_000  # of all images searched at once; P-Net's first layer needs 40 bytes a pixel
 MAX_CROPS = 1024
 
 
@@ -101,7 +99,8 @@ class Detector(AbstractContextManager):
         """Faces in each image of uint8 [N, H, W, 3], RGB: the same as `detect` on each, faster."""
         images = self._check(np.asarray(images), "images")
         found: list[list[Face]] = [[] for _ in images]
-        step = max(1, MAX_STACK_ROWS // images.shape[1])
+        height, width = images.shape[1:3]
+        step = max(1, min(MAX_STACK_ROWS // height, MAX_PIXELS // (height * width)))
         for start in range(0, len(images), step):
             part = _normalize(images[start:start + step])
             rows = self._output(part, self._reject(part, self._propose(part)))
@@ -133,18 +132,14 @@ class Detector(AbstractContextManager):
 
     def _propose(self, images: np.ndarray) -> np.ndarray:
         """P-Net on every level of the pyramid → square candidates [M, 6]."""
-        height, width = images.shape[1:3]
-        jobs = []
-        for scale in pyramid(height, width, min_face_size=self.min_face_size):
-            size = int(width * scale), int(height * scale)
-            step = max(1, MAX_LEVEL_PIXELS // (size[0] * size[1]))
-            jobs += [(images, start, start + step, size, scale) for start in range(0, len(images), step)]
+        scales = pyramid(*images.shape[1:3], min_face_size=self.min_face_size)
         run = self._pool.map if self._pool else map
-        levels = list(run(lambda job: self._propose_at(*job), jobs))
+        levels = list(run(lambda scale: self._propose_at(images, scale), scales))
         return square(suppress(np.concatenate(levels), 0.7)) if levels else np.empty((0, 6))
 
-    def _propose_at(self, images: np.ndarray, start: int, stop: int, size: tuple[int, int], scale: float) -> np.ndarray:
-        level = np.stack([cv2.resize(image, size, interpolation=cv2.INTER_AREA) for image in images[start:stop]])
+    def _propose_at(self, images: np.ndarray, scale: float) -> np.ndarray:
+        size = int(images.shape[2] * scale), int(images.shape[1] * scale)
+        level = np.stack([cv2.resize(image, size, interpolation=cv2.INTER_AREA) for image in images])
         (cells,) = self._networks["pnet"].run(None, {"image": level})
         with np.errstate(divide="ignore"):  # a threshold of 0 or 1 is infinite log-odds: everything, nothing
             odds = np.log(self.thresholds[0]) - np.log1p(-self.thresholds[0])
@@ -152,7 +147,7 @@ class Detector(AbstractContextManager):
         found = cells[image, :, y, x].astype(np.float64)
         corners = np.stack([x * STRIDE + 1, y * STRIDE + 1, x * STRIDE + CELL, y * STRIDE + CELL], axis=1)
         boxes = (corners + found[:, :4] * (CELL - 1)) / scale
-        return suppress(np.column_stack([image + start, boxes, 1 / (1 + np.exp(-found[:, 4]))]), 0.5)
+        return suppress(np.column_stack([image, boxes, 1 / (1 + np.exp(-found[:, 4]))]), 0.5)
 
     def _reject(self, images: np.ndarray, rows: np.ndarray) -> np.ndarray:
         """R-Net on the candidates → fewer, better squares [M, 6]."""

@@ -13,8 +13,6 @@ import numpy as np
 
 from fer_utils.faces.boxes import Box
 
-__all__ = ["INPUT_SIZE", "SIDE", "ImageError", "crop_face", "to_gray48", "to_input", "to_inputs", "to_uint8"]
-
 INPUT_SIZE = 96  # side of the network's input, pixels
 SIDE = 48  # side of a FER2013 image, pixels
 FRAME_SIDE = 1.084  # FER2013's frame around MTCNN's box, by the mean of its width and height; measured on Training
@@ -47,10 +45,9 @@ def to_gray48(face: np.ndarray) -> np.ndarray:
     image = np.asarray(face)
     if image.ndim == 3 and image.shape[2] == 1:
         image = image[:, :, 0]
-    if image.ndim not in (2, 3) or (image.ndim == 3 and image.shape[2] not in (3, 4)):
-        raise ImageError(f"image: shape must be [H, W], [H, W, 1], [H, W, 3] or [H, W, 4]; got {list(image.shape)}")
-    if min(image.shape[:2]) < 2:
-        raise ImageError(f"image: must have at least 2 × 2 pixels; got {image.shape[0]} × {image.shape[1]}")
+    if image.ndim not in (2, 3) or image.shape[2:] not in ((), (3,), (4,)) or min(image.shape[:2]) < 2:
+        raise ImageError("image: must be [H, W], [H, W, 1], [H, W, 3] or [H, W, 4] of at least 2 × 2 pixels; got "
+                         f"{list(image.shape)}")  # fmt: skip
     image = np.ascontiguousarray(to_uint8(image))
     if image.ndim == 3:
         image = cv2.cvtColor(image, cv2.COLOR_RGBA2GRAY if image.shape[2] == 4 else cv2.COLOR_RGB2GRAY)

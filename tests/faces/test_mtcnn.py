@@ -62,8 +62,8 @@ def test_more_images_than_fit_into_one_call(monkeypatch):
     image = portrait()[:200, 140:340]
     with Detector(threads=1) as detector:
         alone = detector.detect(image)
-        monkeypatch.setattr(mtcnn, "MAX_STACK_ROWS", 400)
-        monkeypatch.setattr(mtcnn, "MAX_LEVEL_PIXELS", 20_000)
+        monkeypatch.setattr(mtcnn, "MAX_STACK_ROWS", 600)
+        monkeypatch.setattr(mtcnn, "MAX_PIXELS", 90_000)
         monkeypatch.setattr(mtcnn, "MAX_CROPS", 7)
         for found in detector.detect_batch(np.stack([image] * 5)):
             same(found, alone)
