@@ -1,4 +1,4 @@
-"""Charts of tables: bars, class counts, values with intervals, curves, heatmaps."""
+"""Charts of tables: bars, class counts, values with intervals, curves, heatmaps. Each `title` is the figure's."""
 
 from __future__ import annotations
 
@@ -14,8 +14,6 @@ if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.figure import Figure
 
-__all__ = ["bars", "class_counts", "curves", "heatmaps", "intervals", "robustness_curves"]
-
 DASHED = {"color": GRAY, "linewidth": 1, "linestyle": (0, (3, 2))}
 
 
@@ -28,7 +26,7 @@ def bars(
     Parameters
     ----------
     table : DataFrame of numbers; the columns' names are the legend
-    title, label : the figure's title, the quantity with its unit
+    label : the quantity with its unit
     horizontal : bars to the right, for long names
     number : printf-style format of the numbers at the bars
     errors : DataFrame shaped as `table`, half the width of each interval of horizontal bars
@@ -70,7 +68,7 @@ def class_counts(
 
     Parameters
     ----------
-    counts, title : DataFrame of int [classes, panels], the title
+    counts : DataFrame of int [classes, panels]
     distinct : DataFrame as `counts`, the different images among them; the rest of a bar is pale, and its mean number of
         copies is written in place of the share
     before : Series of int [classes], earlier counts; a dashed outline where a bar is shorter
@@ -113,7 +111,7 @@ def intervals(
     ----------
     table : DataFrame in long form; without its columns low and high (or where they are NaN) a dot alone is drawn
     row, value, series, panel : its columns: what stands at the left, what is drawn, what has a colour, what has a panel
-    title, label : the figure's title, the quantity with its unit
+    label : the quantity with its unit
     joined : panels whose series lie on one height, joined by a line
     references : panel → where its dashed line stands ("" names the only panel)
 
@@ -165,7 +163,7 @@ def curves(
     ----------
     table : DataFrame in long form; its columns low and high, if any, are drawn as a band
     x, y, series, panel : its columns: along, up, what has a colour, what has a panel
-    title, xlabel, ylabel : the title, and other names for `x` and `y`
+    xlabel, ylabel : other names for `x` and `y`
     columns, height, sharey : panels side by side, inches of a line of panels, whether they have one scale
     reference : height of a gray line at the left and at the right edge (chance, no change, the diagonal)
     **options : of `Axes.set`, for every panel, such as ``ylim=(0, 100)``
@@ -204,7 +202,8 @@ def robustness_curves(
     ----------
     tables : model → DataFrame with corruption, severity, setting, and `value`, low, high (or `value`_low, …) as 0–1;
         severity 0 is the original image and starts every line
-    title, value, **options : the title, the column to draw, what `curves` takes
+    value : the column to draw
+    **options : as in `curves`
 
     Examples
     --------
@@ -233,7 +232,6 @@ def heatmaps(
     Parameters
     ----------
     tables : panel → DataFrame of float, 0–100
-    title, xlabel, ylabel : the figure's title, the axes' labels
     texts : array of str to write into the cells instead of the rounded percent
     diagonal : frame the cells whose row and column mean the same
     lowest : percent of the palest colour

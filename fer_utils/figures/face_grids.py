@@ -12,8 +12,6 @@ from fer_utils.figures.style import GRAY, WIDTH, panels
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-__all__ = ["face_grid", "landmark_scatter"]
-
 POINT_COLORS = ("#882255", "#CC6677", "#999933", "#332288", "#6699CC")  # eyes red, nose olive, mouth blue
 
 
@@ -26,7 +24,7 @@ def face_grid(
     Parameters
     ----------
     images : rows of uint8 or float [H, W] gray or uint8 [H, W, 3] RGB images, 0–255; rows may differ in length and size
-    title, rows, columns : the title, texts at the left of each row, texts above each column
+    rows, columns : texts at the left of each row, above each column
     captions : texts below the images, nested as they are
     points : for each row float [images, 5, 2], landmarks (x, y) in the images' pixels
     lines : heights of guide lines in pixels
@@ -34,8 +32,7 @@ def face_grid(
 
     Examples
     --------
-    >>> figure = face_grid([fer.images[:8], augmented[:8]], rows=["before", "after"], title="Augmentation")
-    >>> figures.show(figure, "augmentation")
+    >>> face_grid([fer.images[:8], augmented[:8]], rows=["before", "after"], title="Augmentation")
     """
     if wrap:
         lines_of = [slice(start, start + wrap) for start in range(0, max(len(images), 1), wrap)]
@@ -70,12 +67,11 @@ def landmark_scatter(points: Mapping[str, np.ndarray], *, title: str, seed: int 
     Parameters
     ----------
     points : panel → float [N, 5, 2], (x, y) in pixels; faces with NaN are left out
-    title, seed : the title; what decides which faces are drawn
+    seed : decides which faces are drawn
 
     Examples
     --------
-    >>> figure = landmark_scatter({"before": marks.points, "after": moved}, title="Landmarks")
-    >>> figures.show(figure, "align_scatter")
+    >>> landmark_scatter({"before": marks.points, "after": moved}, title="Landmarks")
     """
     figure, axes = panels(1, len(points), height=WIDTH / len(points) + 0.2, title=title)
     for axis, (name, places) in zip(axes[0], points.items(), strict=True):

@@ -13,8 +13,6 @@ from fer_utils.figures.face_grids import face_grid
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-__all__ = ["faithfulness_curves", "overlays"]
-
 SCALE = "RdBu_r"  # red speaks for the class, blue against it; it darkens on both sides
 
 
@@ -29,7 +27,7 @@ def overlays(
     images : rows of uint8 [H, W], gray 0–255
     values : nested alike, float [H, W] or None for the image alone; NaN (not above the noise, say) stays gray; all of
         a figure share one colour scale
-    title, rows, columns : as in `face_grid`
+    rows, columns : as in `face_grid`
     ends : what the scale's two ends mean
 
     Examples
@@ -68,7 +66,6 @@ def faithfulness_curves(share: np.ndarray, curves: np.ndarray, *, title: str) ->
     share : float [K], share of the superpixels changed, 0–1
     curves : float [N, 4, K], probability 0–1 of each face: deletion, insertion, and the same in random order; bands
         hold the middle half of the faces
-    title : the title
 
     Examples
     --------

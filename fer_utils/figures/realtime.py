@@ -13,8 +13,6 @@ from fer_utils.figures.style import COLORS, GRAY, legend, panels
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-__all__ = ["stage_budget", "timeline"]
-
 GAP = 0.3  # seconds; a longer gap in a track is drawn as a gap
 
 
@@ -24,12 +22,11 @@ def timeline(moments: Sequence[tuple[float, Sequence]], *, title: str, tracks: i
     Parameters
     ----------
     moments : (seconds, classified tracks) of each frame in order; a track has id (int), probabilities (float [7], 0–1)
-    title, tracks : the title; how many of the longest are drawn
+    tracks : how many of the longest are drawn
 
     Examples
     --------
-    >>> figure = timeline(live.moments, title="Smoothed probabilities")
-    >>> figures.show(figure, "realtime_timeline")
+    >>> timeline(live.moments, title="Smoothed probabilities")
     """
     import pandas as pd
 
@@ -57,12 +54,11 @@ def stage_budget(stages: Mapping[str, np.ndarray], *, title: str, fps: float = 3
     Parameters
     ----------
     stages : stage → float [N], milliseconds of each frame; "detect" is above 0 in detection frames
-    title, fps : the title; a dashed line marks the time that so many frames a second leave
+    fps : a dashed line marks the time that so many frames a second leave
 
     Examples
     --------
-    >>> figure = stage_budget(summary.stages, title="Work for a frame, by stage")
-    >>> figures.show(figure, "realtime_budget")
+    >>> stage_budget(summary.stages, title="Work for a frame, by stage")
     """
     import pandas as pd
     from matplotlib import colormaps

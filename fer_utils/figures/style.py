@@ -16,8 +16,6 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-__all__ = ["save", "show", "use"]
-
 WIDTH, DPI = 7.3, 220  # inches, pixels an inch: twice the 800 pixels that a README shows
 # What is not a class: Paul Tol's muted colours, colour-blind safe and apart from the classes' (Okabe and Ito's).
 SERIES = ("#332288", "#CC6677", "#999933", "#882255", "#117733", "#AA4499")
@@ -29,7 +27,6 @@ def use() -> None:
 
     Examples
     --------
-    >>> from fer_utils import figures
     >>> figures.use()
     """
     import matplotlib as mpl
@@ -72,11 +69,7 @@ def legend(figure: Figure, axis: Axes, **options: Any) -> None:
 
 
 def save(figure: Figure, name: str) -> Path:
-    """Write a figure, twice 800 pixels wide, into the figure folder (`FER_FIGURE`, default figure/); return its path.
-
-    Parameters
-    ----------
-    figure, name : a Matplotlib figure, its file's name without ".png"
+    """Write a figure as <name>.png, twice 800 pixels wide, into the figure folder (`FER_FIGURE`); return its path.
 
     Examples
     --------
@@ -92,14 +85,9 @@ def save(figure: Figure, name: str) -> Path:
 def show(figure: Figure, name: str) -> Image:
     """Save a figure (see `save`) and return the saved picture for a notebook, shown half as wide as its pixels.
 
-    Parameters
-    ----------
-    figure, name : a Matplotlib figure, its file's name without ".png"
-
     Examples
     --------
-    >>> figure = figures.class_grid(fer.images, fer.labels, title="Faces")
-    >>> figures.show(figure, "fer")
+    >>> figures.show(figures.face_grid([fer.images[:8]], title="Faces"), "fer")
     """
     import matplotlib.pyplot as plt
     from IPython.display import Image

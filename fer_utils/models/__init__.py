@@ -3,24 +3,13 @@
 Importing this room loads NumPy and OpenCV at most; Keras, TensorFlow and onnx when a function needs them.
 """
 
-from fer_utils.models._build import (
-    BACKBONES,
-    TITLES,
-    WeightsError,
-    build,
-    load,
-    macs,
-    reestimate_batchnorm,
-    title,
-)
+from fer_utils.models._build import BACKBONES, TITLES, WeightsError, build, load, macs, reestimate_batchnorm, title
 from fer_utils.models._manifest import ModelError, available, manifest, update_manifest
 from fer_utils.models._quantize import quantize
 from fer_utils.models.classifier import Classifier
-from fer_utils.models.float16 import read_weights, write_weights
-from fer_utils.models.onnx_export import export_onnx, export_run, latency, parity, probabilities
+from fer_utils.models.onnx_export import export_onnx, latency, probabilities
 
 __all__ = [
-    "BACKBONES", "TITLES", "Classifier", "ModelError", "WeightsError", "available", "build", "export_onnx",
-    "export_run", "latency", "load", "macs", "manifest", "parity", "probabilities", "quantize",
-    "read_weights", "reestimate_batchnorm", "title", "update_manifest", "write_weights",
+    "BACKBONES", "TITLES", "Classifier", "ModelError", "WeightsError", "available", "build", "export_onnx", "latency",
+    "load", "macs", "manifest", "probabilities", "quantize", "reestimate_batchnorm", "title", "update_manifest",
 ]

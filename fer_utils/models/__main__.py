@@ -6,6 +6,7 @@ import argparse
 from collections.abc import Sequence
 
 from fer_utils import data, faces, models
+from fer_utils.models import onnx_export
 
 CHECKED = 256  # faces that Keras and ONNX are compared on
 
@@ -21,7 +22,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     runs = getattr(parser.parse_args(arguments), "runs", [])
     inputs = faces.to_inputs(data.load().split("PrivateTest").images[:CHECKED]) if runs else None
     for run in runs:
-        entry = models.export_run(run, inputs)
+        entry = onnx_export.export_run(run, inputs)
         print(f"{run}.onnx: {entry['bytes'] / 1e6:.1f} MB, differs from Keras by at most {entry['parity']:.1e}")
     print(f"{models.update_manifest()}: {len(models.manifest()['files'])} files")
 

@@ -10,21 +10,19 @@ import hashlib
 import json
 import math
 import warnings
+from collections.abc import Iterable
 from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+import numpy as np
 
 from fer_utils import paths
 from fer_utils.faces import INPUT_SIZE
 from fer_utils.models import cpu_layers, float16
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
-
     import keras
-    import numpy as np
-
-__all__ = ["BACKBONES", "TITLES", "WeightsError", "build", "load", "macs", "reestimate_batchnorm", "title"]
 
 TITLES = {
     "xception": "Xception",
@@ -36,8 +34,7 @@ BACKBONES = tuple(TITLES)
 
 # Keras sets MobileNetV3's momentum to .999 (its statistics never arrive in a short run); .97 follows within an epoch.
 BATCHNORM_MOMENTUM = 0.97
-# Xception's smallest input is 71 px; the others reduce an image to a 32nd. ImageNet networks are trained at 224 px
-# (Xception at 299), so a larger face would have a scale that pretraining did not see.
+# Xception's smallest input is 71 px; the others reduce an image to a 32nd. Pretraining saw no face larger than 224 px.
 SMALLEST_IMAGE, SMALLEST_XCEPTION, LARGEST_IMAGE = 48, 71, 224
 IMAGENET_MEAN, IMAGENET_DEVIATION = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 RANDOM = {"name": "random", "sha256": None}
@@ -52,11 +49,7 @@ class WeightsError(ValueError):
 
 
 def title(name: str) -> str:
-    """What tables and figures call a run or a model file.
-
-    Parameters
-    ----------
-    name : begins with one of `BACKBONES`, else ValueError.
+    """What tables and figures call the run or model file `name`, which begins with one of `BACKBONES` (ValueError).
 
     Examples
     --------
@@ -70,35 +63,15 @@ def title(name: str) -> str:
     return TITLES[backbone] + (f", {rest}{' px' * rest.isdigit()}" if rest else "")
 
 
-def _find_weights(backbone: str, source: str | Path | None) -> Path | None:
-    """A file, or the first `<backbone>*.weights.h5` in a folder; None without one or without a source."""
-    if source is None or (source := Path(source)).is_file():
-        return source
-    if not source.is_dir():
-        raise WeightsError(f"weights: {source} is neither a file nor a folder")
-    return next(iter(sorted(source.glob(f"{backbone}*.weights.h5"))), None)
-
-
-@functools.cache
-def _live_normalization() -> type:
-    """Keras' Normalization, but up to date after `set_weights`. It keeps the name: weight files name layers by it."""
+def _application(name: str, weights: str | None = None) -> keras.Model:
     import keras
 
-    class Normalization(keras.layers.Normalization):
-        def call(self, inputs):
-            self.finalize_state()  # Keras' own layer does it when it is built or loaded only
-            return super().call(inputs)
-
-    return Normalization
-
-
-def _application(name: str, weights: str | None) -> keras.Model:
-    import keras
-
-    options = {"weights": weights, "include_top": False, "input_shape": (None, None, 3)}
-    if name == "mobilenet_v3_large":
-        return keras.applications.MobileNetV3Large(**options, include_preprocessing=False)
-    return getattr(keras.applications, {"xception": "Xception", "efficientnet_b0": "EfficientNetB0"}[name])(**options)
+    kinds = {
+        "xception": keras.applications.Xception,
+        "mobilenet_v3_large": functools.partial(keras.applications.MobileNetV3Large, include_preprocessing=False),
+        "efficientnet_b0": keras.applications.EfficientNetB0,
+    }
+    return kinds[name](weights=weights, include_top=False, input_shape=(None, None, 3))
 
 
 def _backbone(name: str) -> keras.Model:
@@ -112,29 +85,32 @@ def _backbone(name: str) -> keras.Model:
         import keras_hub
 
         return keras_hub.models.ResNetBackbone(**RESNET18, image_shape=(None, None, 3))
-    network = _application(name, None)
     if name != "efficientnet_b0":
-        return network
+        return _application(name)
+
+    class Normalization(keras.layers.Normalization):  # weight files name layers by their class
+        def call(self, inputs):
+            self.finalize_state()  # Keras' own layer does it when it is built or loaded only, not after set_weights
+            return super().call(inputs)
 
     def replace(layer: keras.Layer) -> keras.Layer:
-        kind = _live_normalization() if isinstance(layer, keras.layers.Normalization) else type(layer)
+        kind = Normalization if isinstance(layer, keras.layers.Normalization) else type(layer)
         return kind.from_config(layer.get_config())
 
-    return keras.models.clone_model(network, clone_function=replace)
+    return keras.models.clone_model(_application(name), clone_function=replace)
 
 
-def _take_rgb_127(network: keras.Model, mean: Sequence[float], deviation: Sequence[float]) -> None:
-    """Let a ResNet that was trained on (RGB / 255 - mean) / deviation take (RGB - 127) / 128 instead, in place.
+def _take_rgb_127(network: keras.Model) -> None:
+    """Let a ResNet that was trained on ImageNet's (RGB / 255 - mean) / deviation take (RGB - 127) / 128, in place.
 
     The first kernel and the mean of the BatchNorm behind it take the difference; only at the image's border, where
     zeros are padded, a different gray is seen.
     """
-    import numpy as np
-
     kernel, statistic = network.get_layer("conv1_conv").kernel, network.get_layer("conv1_bn").moving_mean
-    shift = (127 / 255 - np.float32(mean)) / np.float32(deviation)
+    mean, deviation = np.float32(IMAGENET_MEAN), np.float32(IMAGENET_DEVIATION)
+    shift = (127 / 255 - mean) / deviation
     statistic.assign(np.asarray(statistic) - np.einsum("hwio,i->o", kernel, shift))
-    kernel.assign(np.asarray(kernel) * (128 / 255 / np.float32(deviation))[:, None])
+    kernel.assign(np.asarray(kernel) * (128 / 255 / deviation)[:, None])
 
 
 def _imagenet(name: str) -> keras.Model:
@@ -145,7 +121,7 @@ def _imagenet(name: str) -> keras.Model:
         import keras_hub
 
         network = keras_hub.models.ResNetBackbone.from_preset("resnet_18_imagenet")
-        _take_rgb_127(network, IMAGENET_MEAN, IMAGENET_DEVIATION)
+        _take_rgb_127(network)
         return network
     with warnings.catch_warnings():
         # Keras finds it odd that a network for any size starts from weights for 224 px; here that is meant.
@@ -166,17 +142,18 @@ def _pretrained(name: str, weights: str | Path | None) -> tuple[keras.Model, dic
     """The backbone, and the name and hash of what its weights came from."""
     if weights is None:
         return _backbone(name), RANDOM
-    sources = {"imagenet": None, "auto": paths.weights_source()}
-    path = _find_weights(name, sources.get(str(weights), weights))
-    if path is not None:
+    online = weights in ("auto", "imagenet")
+    source = paths.weights_source() if weights == "auto" else None if online else Path(weights)
+    path = source if not source or source.is_file() else min(source.glob(f"{name}*.weights.h5"), default=None)
+    if source and not path and not (online and source.is_dir()):
+        raise WeightsError(f"weights: {source} is no file and holds no {name}*.weights.h5")
+    if path:
         network = _backbone(name)
         try:
             network.load_weights(path)
         except Exception as error:  # h5py and Keras raise many kinds; the reader needs one
             raise WeightsError(f"weights: {path} does not hold the weights of {name}: {error}") from error
         return network, {"name": path.name, "sha256": hashlib.sha256(path.read_bytes()).hexdigest()}
-    if weights not in ("auto", "imagenet"):
-        raise WeightsError(f"weights: {weights} holds no {name}*.weights.h5")
     try:
         return _imagenet(name), {"name": "imagenet", "sha256": None}
     except Exception as error:  # no network, or a proxy's refusal: anything the download can raise
@@ -187,24 +164,17 @@ def _pretrained(name: str, weights: str | Path | None) -> tuple[keras.Model, dic
 
 
 def build(
-    backbone: str,
-    *,
-    weights: str | Path | None = "auto",
-    image_size: int = INPUT_SIZE,
-    dropout: float = 0.4,
-    classes: int = 7,
-    precision: str | None = None,
-    seed: int = 2013,
+    backbone: str, *, weights: str | Path | None = "auto", image_size: int = INPUT_SIZE, dropout: float = 0.4,
+    classes: int = 7, precision: str | None = None, seed: int = 2013,
 ) -> keras.Model:
     """One backbone, global average pooling, dropout, and a dense layer of logits.
 
     Parameters
     ----------
     backbone : one of `BACKBONES`.
-    weights : "auto" (`FER_WEIGHTS`, then ImageNet online, then random, said aloud), "imagenet" (online or an error),
-        a file or folder of `.weights.h5`, or None (random).
-    image_size : pixels at which the backbone works, 48–224 (Xception 71–224). Where it is not 96, the first layer
-        resizes the input.
+    weights : "auto" (`FER_WEIGHTS`, then ImageNet online, then random, said aloud), "imagenet" (online), a file or
+        folder of `.weights.h5`, or None (random). WeightsError for those that are missing or do not fit.
+    image_size : pixels at which the backbone works, 48–224 (Xception 71–224); unless it is 96, the first layer resizes.
     dropout : rate before the dense layer.
     classes : number of logits.
     precision : None for Keras' own layers under Keras' dtype policy (`mixed_bfloat16` on a GPU); "float32" or
@@ -213,22 +183,12 @@ def build(
 
     Returns
     -------
-    keras.Model
-        Input `image` float32 [N, H, W, 3], RGB in 0–255 (96 × 96 wherever this project calls it), output `logits`
-        float32 [N, classes]. `model.initial_weights` is {"name": "imagenet", a file's name or "random", "sha256": of
-        that file or None}.
-
-    Raises
-    ------
-    ValueError
-        For an unknown backbone or precision, or an image size that the backbone cannot work on.
-    WeightsError
-        For weights that are missing or do not fit.
+    Input `image` float32 [N, H, W, 3], RGB in 0–255 (96 × 96 wherever this project calls it), output `logits` float32
+    [N, classes]. `model.initial_weights` is {"name": "imagenet", a file's or "random", "sha256": the file's or None}.
 
     Examples
     --------
-    >>> model = build("mobilenet_v3_large", weights=None)
-    >>> model(faces.to_inputs(fer.images[:2])).shape
+    >>> build("mobilenet_v3_large", weights=None)(faces.to_inputs(fer.images[:2])).shape
     TensorShape([2, 7])
     """
     if backbone not in BACKBONES:
@@ -251,10 +211,9 @@ def build(
     image = x = keras.Input((None, None, 3), name="image")
     if image_size != INPUT_SIZE:
         x = keras.layers.Resizing(image_size, image_size, dtype="float32", name="resize")(x)
-    if backbone == "xception":
-        x = keras.layers.Rescaling(1 / 127.5, offset=-1.0, dtype="float32", name="scale")(x)
-    elif backbone != "efficientnet_b0":
-        x = keras.layers.Rescaling(1 / 128, offset=-127 / 128, dtype="float32", name="scale")(x)
+    if backbone != "efficientnet_b0":
+        scale, offset = (1 / 127.5, -1.0) if backbone == "xception" else (1 / 128, -127 / 128)
+        x = keras.layers.Rescaling(scale, offset=offset, dtype="float32", name="scale")(x)
     x = keras.layers.GlobalAveragePooling2D(name="pool")(network(x))
     x = keras.layers.Dropout(dropout, seed=seed, name="dropout")(x)
     model = keras.Model(image, keras.layers.Dense(classes, name="logits", dtype="float32")(x), name=backbone)
@@ -263,7 +222,7 @@ def build(
 
 
 def reestimate_batchnorm(model: keras.Model, inputs: Iterable[np.ndarray]) -> None:
-    """Replace BatchNorm's statistics by their means over `inputs`, in place; no other weight changes.
+    """Replace BatchNorm's statistics by their means over `inputs`, in place, without dropout; no weight changes.
 
     Averaged weights (EMA) need it: Keras averages trainable weights only, so the statistics are another network's.
 
@@ -278,28 +237,23 @@ def reestimate_batchnorm(model: keras.Model, inputs: Iterable[np.ndarray]) -> No
     """
     import keras
 
-    layers = [layer for layer in model._flatten_layers() if isinstance(layer, keras.layers.BatchNormalization)]
-    momenta, seen = [layer.momentum for layer in layers], 0
+    layers, seen = model._flatten_layers(), 0
+    norms = [layer for layer in layers if isinstance(layer, keras.layers.BatchNormalization)]
+    drops = [layer for layer in layers if isinstance(layer, keras.layers.Dropout)]  # drop-connect too
+    usual = [(layer, "momentum", layer.momentum) for layer in norms] + [(layer, "rate", layer.rate) for layer in drops]
+    for layer in drops:
+        layer.rate = 0.0
     for batch in inputs:
-        for layer in layers:
+        for layer in norms:
             layer.momentum = seen / (seen + len(batch))
         model(batch, training=True)
         seen += len(batch)
-    for layer, momentum in zip(layers, momenta, strict=True):
-        layer.momentum = momentum
+    for layer, name, value in usual:
+        setattr(layer, name, value)
 
 
 def load(run: str) -> keras.Model:
-    """The Keras model of a stored run, with its trained weights.
-
-    Parameters
-    ----------
-    run : a folder's name in `models/runs/`; FileNotFoundError when it has no weights.
-
-    Returns
-    -------
-    keras.Model
-        As `build` makes it (logits).
+    """The Keras model (logits, see `build`) of the stored run `models/runs/<run>/`; FileNotFoundError without weights.
 
     Examples
     --------
@@ -317,11 +271,10 @@ def load(run: str) -> keras.Model:
 
 
 def macs(model: keras.Model, *, image_size: int = INPUT_SIZE) -> float:
-    """Millions of multiply-adds (M MACs) of a model's convolutions and dense layers for one image.
+    """Millions of multiply-adds (M MACs) of a functional model's convolutions and dense layers for one RGB image.
 
     Parameters
     ----------
-    model : a functional Keras model with input [N, H, W, 3].
     image_size : the image's height and width in pixels.
 
     Examples
@@ -329,23 +282,18 @@ def macs(model: keras.Model, *, image_size: int = INPUT_SIZE) -> float:
     >>> round(macs(build("xception", weights=None)))
     826
     """
+    return _macs(model, (1, image_size, image_size, 3)) / 1e6
+
+
+def _macs(model: keras.Model, shape: tuple[int, ...]) -> int:
+    """Output positions × kernel size, summed over the layers. A nested network takes the output of the layer before."""
     import keras
 
-    return _macs(model, keras.KerasTensor((1, image_size, image_size, 3))) / 1e6
-
-
-def _macs(model: keras.Model, image: keras.KerasTensor) -> int:
-    """Output positions × kernel size, summed over the layers."""
-    import keras
-
-    kinds = (keras.layers.Conv2D, keras.layers.DepthwiseConv2D, keras.layers.SeparableConv2D, keras.layers.Dense)
-    counted = [layer for layer in model.layers if isinstance(layer, kinds)]
-    nested = [(before, layer) for before, layer in pairwise(model.layers) if isinstance(layer, keras.Model)]
-    tensors = [layer.output for layer in counted] + [before.output for before, _ in nested]
-    shapes = [spec.shape for spec in keras.Model(model.inputs, tensors).compute_output_spec(image)]
+    nested, layers = [isinstance(layer, keras.Model) for layer in model.layers[1:]], list(pairwise(model.layers))
+    tensors = [pair[not inner].output for pair, inner in zip(layers, nested, strict=True)]
+    shapes = [spec.shape for spec in keras.Model(model.inputs, tensors).compute_output_spec(keras.KerasTensor(shape))]
     total = 0
-    for layer, shape in zip(counted, shapes, strict=False):
-        kernels = (weight.shape for weight in layer.weights if len(weight.shape) > 1)
-        total += math.prod(shape[1:-1]) * sum(map(math.prod, kernels))
-    insides = zip(nested, shapes[len(counted) :], strict=True)
-    return total + sum(_macs(network, keras.KerasTensor(shape)) for (_, network), shape in insides)
+    for (_, layer), inner, own in zip(layers, nested, shapes, strict=True):
+        kernels = (math.prod(weight.shape) for weight in layer.weights if len(weight.shape) > 1)
+        total += _macs(layer, own) if inner else math.prod(own[1:-1]) * sum(kernels)
+    return total

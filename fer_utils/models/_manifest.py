@@ -9,8 +9,6 @@ from typing import Any
 
 from fer_utils import paths
 
-__all__ = ["ModelError", "available", "listed", "manifest", "update_manifest"]
-
 MANIFEST = "manifest.json"
 UNLISTED = (MANIFEST, "README.md")
 NOT_CLASSIFIERS = "mtcnn_"  # MTCNN's three networks lie in the same folder and name no expression
@@ -21,11 +19,7 @@ class ModelError(ValueError):
 
 
 def available(folder: str | Path | None = None) -> list[str]:
-    """Names of the classifiers that `Classifier(name)` can open, in alphabetical order.
-
-    Parameters
-    ----------
-    folder : default `models/`.
+    """Names of the classifiers that `Classifier(name)` can open, in alphabetical order; `folder` is `models/` or given.
 
     Examples
     --------
@@ -37,17 +31,11 @@ def available(folder: str | Path | None = None) -> list[str]:
 
 
 def manifest(folder: str | Path | None = None) -> dict[str, Any]:
-    """What `manifest.json` says of a folder's files.
-
-    Parameters
-    ----------
-    folder : where the manifest lies; default `models/`.
+    """What the `manifest.json` of a folder (default `models/`) says; ModelError when it cannot be read.
 
     Returns
     -------
-    dict
-        `{"format": 1, "files": {file name: {"sha256", "bytes", …}}}`; no files when there is no manifest, ModelError
-        when it cannot be read.
+    `{"format": 1, "files": {file name: {"sha256", "bytes", …}}}`, without files when there is no manifest.
 
     Examples
     --------
@@ -59,26 +47,20 @@ def manifest(folder: str | Path | None = None) -> dict[str, Any]:
         return {"format": 1, "files": {}}
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
-        if not isinstance(content["files"], dict):
-            raise TypeError("files is not an object")
-    except (ValueError, KeyError, TypeError) as error:
+        content["files"].keys()
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise ModelError(f"{path} is not a manifest ({error}); restore it with git") from None
     return content
 
 
 def update_manifest(folder: str | Path | None = None, *, facts: dict[str, dict[str, Any]] | None = None) -> Path:
-    """List every shipped file of a folder in its manifest, in one step.
+    """List every shipped file of a folder in its manifest, in one step, and return the manifest's path.
 
     Parameters
     ----------
     folder : default `models/`. Files in its subfolders are listed as `subfolder/name`, hidden ones and README.md not.
-    facts : file name → what to record beside hash, size and (ONNX) inputs and outputs. A file whose hash has not
-        changed keeps the facts it had; a changed one loses them, for they were measured on other bytes.
-
-    Returns
-    -------
-    Path
-        The manifest's. ValueError when `facts` names a file that is not there.
+    facts : file name → what to record beside hash, size and (ONNX) inputs and outputs; ValueError when there is no such
+        file. A file whose hash has not changed keeps its facts; a changed one loses them: they are of other bytes.
 
     Examples
     --------

@@ -7,6 +7,7 @@ without VNNI add two products in sixteen bits. Input scaling, the last layer and
 
 from __future__ import annotations
 
+import copy
 import logging
 import tempfile
 from collections.abc import Iterator
@@ -19,26 +20,19 @@ import numpy as np
 from fer_utils import paths
 from fer_utils.models.classifier import INPUT_NAME
 
-__all__ = ["quantize"]
-
 STEADY = 0.98  # of the faces; the others drive some layer furthest beyond its usual range
 BATCH = 32
 QUANTIZED = ["Conv", "Relu", "Clip", "Add", "MaxPool", "GlobalAveragePool"]
 
 
 def quantize(source: str | Path, target: str | Path, inputs: np.ndarray) -> Path:
-    """Write an int8 copy of an exported network.
+    """Write an int8 copy of an exported network, with `precision: int8` in its metadata, and return its path.
 
     Parameters
     ----------
     source, target : `.onnx` files; the target is replaced in one step.
-    inputs : float32 [N, 96, 96, 3], RGB, 0–255, N ≥ 1 (else ValueError): training faces as the network
-        wants them, some hundred.
-
-    Returns
-    -------
-    Path
-        The target. It maps the same input to the same output, with `precision: int8` in its metadata.
+    inputs : float32 [N, 96, 96, 3], RGB, 0–255, N ≥ 1 (else ValueError): some hundred training faces, as the network
+        wants them.
 
     Examples
     --------
@@ -85,8 +79,7 @@ def _steady(model: Any, inputs: np.ndarray) -> np.ndarray:
     import onnx
     from onnxruntime import InferenceSession
 
-    probe = onnx.ModelProto()
-    probe.CopyFrom(model)
+    probe = copy.deepcopy(model)
     names = [name for node in model.graph.node if node.op_type in QUANTIZED for name in node.output]
     del probe.graph.output[:]
     probe.graph.output.extend(onnx.helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, None) for name in names)

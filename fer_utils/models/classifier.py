@@ -26,8 +26,6 @@ if TYPE_CHECKING:
     from fer_utils.data import Fer2013
     from fer_utils.faces import Face
 
-__all__ = ["ALIGNED", "UNALIGNED", "Classifier"]
-
 INPUT_NAME, OUTPUT_NAME = "image", "probabilities"
 ALIGNED, UNALIGNED = "five landmarks, similarity transform", "none, whole frames"  # `alignment` in the metadata
 CHUNK = 1024  # faces enlarged at once
@@ -38,26 +36,18 @@ class Classifier:
 
     Parameters
     ----------
-    path_or_name : a name such as `"xception"` (then `models/xception.onnx`), or the path of an `.onnx` file.
+    path_or_name : a name such as `"xception"` (then `models/xception.onnx`), or the path of an `.onnx` file. ModelError
+        when there is none (it names those there are), when it has been altered or cut off, is not ONNX, or maps
+        anything else than float32 [N, 96, 96, 3] → [N, 7].
     threads : how many threads compute one batch; 0 lets ONNX Runtime choose (one a core).
     check : compare the file's SHA-256 with the manifest beside it, when it is listed there.
 
     Attributes
     ----------
-    classes : tuple of str
-        Class names in the order of the output's columns.
-    aligned : bool
-        Whether the model was trained on aligned faces, and so wants them.
-    metadata : dict of str
-        What the file says of itself: training run, alignment, licence, …
-    path : Path
-        The file that was opened.
-
-    Raises
-    ------
-    ModelError
-        When there is no such file (it names those there are), when it has been altered or cut off, is not ONNX,
-        or maps anything else than float32 [N, 96, 96, 3] → [N, 7].
+    classes : tuple of str, names of the output's columns.
+    aligned : bool, whether the model was trained on aligned faces, and so wants them.
+    metadata : dict of str, what the file says of itself: training run, alignment, licence, …
+    path : Path of the file.
 
     Examples
     --------
@@ -79,41 +69,17 @@ class Classifier:
         self.aligned = not self.metadata.get("alignment", UNALIGNED).startswith("none")
 
     def images_of(self, fer: Fer2013) -> np.ndarray:
-        """FER2013's images as the model wants them.
+        """FER2013's N images as the model wants them: uint8 [N, 48, 48], gray.
 
-        Parameters
-        ----------
-        fer : N images.
-
-        Returns
-        -------
-        uint8 [N, 48, 48], gray
-            For an aligned model, aligned where a face was found, else as they are.
-
-        Examples
-        --------
-        >>> classifier.predict_faces(classifier.images_of(fer.split("PrivateTest"))).shape
-        (3589, 7)
+        For an aligned model they are aligned where a face was found, else as they are.
         """
         return face_tools.align_all(fer.images, face_tools.load_landmarks(fer))[0] if self.aligned else fer.images
 
     def inputs_of(self, image: np.ndarray, faces: Sequence[Face]) -> np.ndarray:
-        """The faces of a camera's image, reduced to what FER2013 shows, as the model wants them.
+        """A camera's faces, reduced to what FER2013 shows: float32 [N, 96, 96, 3], RGB with equal channels, 0–255.
 
-        Parameters
-        ----------
-        image : uint8 [H, W, 3], RGB.
-        faces : with a `box` (what an unaligned model needs; outside the image it is an ImageError) and `landmarks`
-            (what an aligned one needs), in the image's pixels.
-
-        Returns
-        -------
-        float32 [N, 96, 96, 3], RGB with equal channels, 0–255
-            Crops in FER2013's framing, or faces turned upright by their landmarks; N may be 0.
-
-        Examples
-        --------
-        >>> classifier.predict(classifier.inputs_of(image, detector.detect(image)))
+        `image` is uint8 [H, W, 3], RGB; each of N ≥ 0 faces has, in its pixels, a `box` (an unaligned model gets the
+        crop in FER2013's framing; ImageError for one outside) and `landmarks` (an aligned one gets the face upright).
         """
         if self.aligned:
             gray = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)
@@ -121,23 +87,10 @@ class Classifier:
         return face_tools.to_inputs(face_tools.crop_face(image, face.box) for face in faces)
 
     def predict(self, inputs: np.ndarray, *, batch: int = 64) -> np.ndarray:
-        """Probabilities of a stack of faces.
+        """Probabilities float32 [N, 7], columns as in `classes`, of float32 [N, 96, 96, 3], RGB, 0–255; N may be 0.
 
-        Parameters
-        ----------
-        inputs : float32 [N, 96, 96, 3], RGB, 0–255, as `inputs_of` and `faces.to_inputs` make them; N may be 0;
-            anything else is a ValueError.
-        batch : faces computed at once; decides memory, not the result.
-
-        Returns
-        -------
-        float32 [N, 7]
-            Each row sums to 1, columns as in `classes`; ModelError when the classifier has been closed.
-
-        Examples
-        --------
-        >>> classifier.predict(faces.to_inputs(fer.images[:2])).shape
-        (2, 7)
+        `batch` faces are computed at once, which decides memory, not the result. ValueError for other inputs,
+        ModelError when the classifier has been closed.
         """
         if self._session is None:
             raise ModelError(f"the classifier of {self.path.name} has been closed; open it again with Classifier(…)")
@@ -156,21 +109,7 @@ class Classifier:
         return parts[0] if len(parts) == 1 else np.concatenate(parts)
 
     def predict_faces(self, faces: np.ndarray) -> np.ndarray:
-        """`predict` of gray faces, any number: enlarged a thousand at a time, in 110 MB.
-
-        Parameters
-        ----------
-        faces : uint8 [N, 48, 48], as `images_of` gives them.
-
-        Returns
-        -------
-        float32 [N, 7]
-
-        Examples
-        --------
-        >>> classifier.predict_faces(fer.images[:2]).argmax(1)
-        array([0, 0])
-        """
+        """`predict` of any number of gray faces, uint8 [N, 48, 48], as `images_of` gives them; in 110 MB."""
         starts = range(0, max(1, len(faces)), CHUNK)
         return np.concatenate([self.predict(face_tools.to_inputs(faces[i : i + CHUNK])) for i in starts])
 

@@ -1,13 +1,13 @@
 """Layers that compute the same with less work, for training on CPUs.
 
 A 1 × 1 convolution becomes one matrix product, and BatchNorm trains with TensorFlow's fused kernel in place of Keras'
-chain of element-wise operations, which reads its input several times. Some gradients of depthwise convolutions take
-TensorFlow's own kernels, where oneDNN has none for the CPU and falls back to slow ones.
+chain of element-wise operations. Some gradients of depthwise convolutions take TensorFlow's own kernels, where oneDNN
+has slow ones only.
 
 On CPUs with AVX512-BF16 or AMX the products multiply in bfloat16. Keras' `mixed_bfloat16` also runs depthwise
-convolutions, BatchNorm and activations in bfloat16, where the CPU has no fast kernels: it is slower than float32 there.
-Here only what becomes a product is cast, so the fast unit works and the rest keeps its precision. Weights, gradients
-and the averaged network stay float32. Other CPUs emulate bfloat16, several times slower than float32.
+convolutions, BatchNorm and activations in it, where the CPU has no fast kernels: it is slower than float32 there. Here
+only what becomes a product is cast; weights and gradients stay float32. Other CPUs emulate bfloat16, several times
+slower than float32.
 """
 
 from __future__ import annotations
@@ -17,8 +17,6 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     import keras
-
-__all__ = ["PRECISIONS", "native_precision", "with_fast_layers"]
 
 PRECISIONS = ("float32", "bfloat16")
 
@@ -46,33 +44,27 @@ def _product(inputs, kernel, dtype: str):
 
 
 def _depthwise(inputs, kernel, stride: int, padding: str):
-    """A depthwise convolution with the faster gradients of oneDNN's and TensorFlow's (measured with AVX2, batch 96).
+    """A square depthwise convolution with the faster gradients of oneDNN's and TensorFlow's (AVX2, batch 96).
 
     An explicit padding, even where it says the same, is the way past oneDNN.
     """
     import tensorflow as tf
 
-    size = kernel.shape[0]
-    around = (size - 1) // 2 if padding == "same" else 0
-    explicit = {"padding": "EXPLICIT", "explicit_paddings": [0, 0, *[around] * 4, 0, 0]}
-    shared = {"strides": [1, stride, stride, 1], "padding": padding.upper()}
-
-    for_input = shared | explicit if size == 3 and stride > 1 else shared
-    for_kernel = shared | explicit if size > 3 or stride > 1 else shared
+    size, strides, usual = kernel.shape[0], [1, stride, stride, 1], padding.upper()
+    pads = [(size - 1) // 2 if padding == "same" else 0] * 2
+    explicit = [[0, 0], pads, pads, [0, 0]]
+    for_input = explicit if size == 3 and stride > 1 else usual
+    for_kernel = explicit if size > 3 or stride > 1 else usual
 
     @tf.custom_gradient
     def convolve(x, w):
         def gradient(upstream):
             return (
-                tf.raw_ops.DepthwiseConv2dNativeBackpropInput(
-                    input_sizes=tf.shape(x), filter=w, out_backprop=upstream, **for_input
-                ),
-                tf.raw_ops.DepthwiseConv2dNativeBackpropFilter(
-                    input=x, filter_sizes=w.shape, out_backprop=upstream, **for_kernel
-                ),
+                tf.nn.depthwise_conv2d_backprop_input(tf.shape(x), w, upstream, strides, for_input),
+                tf.nn.depthwise_conv2d_backprop_filter(x, w.shape, upstream, strides, for_kernel),
             )
 
-        return tf.raw_ops.DepthwiseConv2dNative(input=x, filter=w, **shared), gradient
+        return tf.nn.depthwise_conv2d(x, w, strides, usual), gradient
 
     return convolve(inputs, tf.convert_to_tensor(kernel))
 
@@ -99,9 +91,7 @@ def _layers(dtype: str) -> dict[type, type]:
         def call(self, inputs):
             size, stride = self.kernel_size[0], self.strides[0]
             # The explicit padding says the same where the pads of all sides are equal: odd kernels, no stride.
-            same = self.padding == "valid" or (size % 2 == 1 and stride == 1)
-            square = len({*self.kernel_size}) == len({*self.strides}) == 1
-            if not (same and square and self.dilation_rate == (1, 1) and self.data_format == "channels_last"):
+            if self.padding == "same" and (size % 2 == 0 or stride > 1):
                 return super().call(inputs)
             outputs = _depthwise(inputs, self.kernel, stride, self.padding)
             return self.activation(outputs + self.bias if self.use_bias else outputs)
@@ -130,16 +120,13 @@ def _layers(dtype: str) -> dict[type, type]:
 def with_fast_layers(backbone: keras.Model, dtype: str = "float32") -> keras.Model:
     """A copy of `backbone` (same weights, same order) that trains faster; the same up to rounding.
 
-    Conv2D and the pointwise half of SeparableConv2D multiply in `dtype` (one of `PRECISIONS`), BatchNorm trains with
-    the fused kernel; depthwise convolutions stay in float32.
+    `dtype`, one of `PRECISIONS`: what Conv2D and the pointwise half of SeparableConv2D multiply in.
     """
     import keras
 
     kinds = _layers(dtype)
-
-    def replace(layer):
-        return kinds.get(type(layer), type(layer)).from_config(layer.get_config())
-
-    copy = keras.models.clone_model(backbone, clone_function=replace)
+    copy = keras.models.clone_model(
+        backbone, clone_function=lambda layer: kinds.get(type(layer), type(layer)).from_config(layer.get_config())
+    )
     copy.set_weights(backbone.get_weights())
     return copy

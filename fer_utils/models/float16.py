@@ -20,8 +20,6 @@ from fer_utils import paths
 if TYPE_CHECKING:
     import keras
 
-__all__ = ["halve", "kernels_in", "named_weights", "read_weights", "thin", "write_weights"]
-
 PREFIX = "keras/"  # of an initializer that holds a Keras kernel; its name in the weights file follows
 SMALLEST = 4096  # numbers; less is not worth two more nodes
 TOLERANCE = 1e-5  # of the largest weight: float32's rounding in tf2onnx's folding
@@ -30,10 +28,10 @@ LAYOUTS = ((3, 2, 0, 1), (2, 3, 0, 1))
 
 
 def halve(model: Any, kernels: Mapping[str, np.ndarray]) -> list[str]:
-    """Store kernels in an onnx.ModelProto as float16, in place, wherever its weights are made of them.
+    """Store float32 kernels (by name) in an onnx.ModelProto as float16, in place, where its weights are made of them.
 
-    `kernels` are float32 by name, as Keras holds them; those that float16 does not hold exactly are passed over.
-    Returns the names of those that the model holds now. What it computes stays the same up to float32's rounding.
+    Those that float16 does not hold exactly are passed over. What the model computes stays the same up to float32's
+    rounding. Returns the names of those that it holds now.
     """
     import onnx
 
@@ -48,7 +46,7 @@ def halve(model: Any, kernels: Mapping[str, np.ndarray]) -> list[str]:
         name, found = next((match for match in matches if match[1]), ("", None))
         if not found:
             continue
-        free.pop(name)
+        del free[name]
         stored.append(name)
         half, whole, scale = (f"{PREFIX}{name}{part}" for part in ("", "/float32", "/factors"))
         graph.node.insert(0, onnx.helper.make_node("Mul", [whole, scale], [item.name]))
@@ -91,30 +89,20 @@ def named_weights(model: keras.Model) -> dict[str, keras.Variable]:
 def write_weights(model: keras.Model, path: str | Path) -> None:
     """Write every weight of a model to an HDF5 file as float16, in one step.
 
-    Parameters
-    ----------
-    model : any Keras model. Arrays that float16 cannot hold (beyond ± 65,504, as a BatchNorm variance may be) stay
-        float32.
-    path : `model.weights.h5` in a run's folder.
-
-    Examples
-    --------
-    >>> write_weights(model, "models/runs/xception/model.weights.h5")
+    Arrays that float16 cannot hold (beyond ± 65,504, as a BatchNorm variance may be) stay float32.
     """
-    arrays = {}
-    for name, weight in named_weights(model).items():
-        value = np.asarray(weight)
-        half = np.abs(value).max(initial=0) < np.finfo(np.float16).max
-        arrays[name] = value.astype(np.float16 if half else np.float32)
-    _write(path, arrays, {})
+    arrays = {name: np.asarray(weight) for name, weight in named_weights(model).items()}
+    limit = np.finfo(np.float16).max
+    fits = {name: np.abs(value).max(initial=0) < limit for name, value in arrays.items()}
+    _write(path, {name: value.astype(np.float16 if fits[name] else np.float32) for name, value in arrays.items()})
 
 
-def _write(path: str | Path, arrays: Mapping[str, np.ndarray], attributes: Mapping[str, str]) -> None:
+def _write(path: str | Path, arrays: Mapping[str, np.ndarray], **attributes: str) -> None:
     import h5py
 
     with paths.atomic(path) as temporary, h5py.File(temporary, "w") as file:
         for name in sorted(arrays):
-            file.create_dataset(name, data=arrays[name])
+            file[name] = arrays[name]
         file.attrs.update(attributes)
 
 
@@ -127,26 +115,16 @@ def _read(path: str | Path) -> tuple[dict[str, np.ndarray], dict[str, str]]:
 
 
 def thin(path: str | Path, onnx_path: str | Path, held: Collection[str]) -> None:
-    """Take the arrays called `held` out of a weights file, in one step: the ONNX file holds them.
-
-    `path` lies in `models/runs/<run>/`, the ONNX file in `models/`.
-    """
-    arrays, content = _read(path)[0], Path(onnx_path).read_bytes()
-    attributes = {"kernels_in": Path(onnx_path).name, "sha256": hashlib.sha256(content).hexdigest()}
-    _write(path, {name: value for name, value in arrays.items() if name not in set(held)}, attributes)
+    """Take the arrays called `held` out of a weights file: the ONNX file holds them, two folders above."""
+    left = {name: value for name, value in _read(path)[0].items() if name not in set(held)}
+    digest = hashlib.sha256(Path(onnx_path).read_bytes()).hexdigest()
+    _write(path, left, kernels_in=Path(onnx_path).name, sha256=digest)
 
 
 def read_weights(model: keras.Model, path: str | Path) -> None:
     """Load a file of `write_weights` into a model, with the kernels that `thin` left to the ONNX file in `models/`.
 
-    Parameters
-    ----------
-    model : of the architecture that was written; another one is a ValueError.
-    path : the file, in `models/runs/<run>/`. ValueError when the ONNX file it names is missing or another one.
-
-    Examples
-    --------
-    >>> read_weights(model, "models/runs/xception/model.weights.h5")
+    ValueError for a file of another architecture, or one whose ONNX file is missing or another one.
     """
     named, (arrays, attributes) = named_weights(model), _read(path)
     needed = {name: tuple(weight.shape) for name, weight in named.items()}

@@ -24,10 +24,8 @@ from fer_utils.models.classifier import ALIGNED, INPUT_NAME, OUTPUT_NAME, UNALIG
 if TYPE_CHECKING:
     import keras
 
-__all__ = ["ExportReport", "export_onnx", "export_run", "latency", "parity", "probabilities"]
-
 OPSET = 17  # tf2onnx is tested up to 18; ONNX Runtime reads 17 since version 1.12
-LICENCE = "MIT"
+BATCH = 64  # faces that Keras computes at once
 PARITY = 1e-4  # largest difference of a probability between Keras and ONNX in a shipped file
 HARD_SIGMOID = "hard_sigmoid"  # how the names of such nodes begin
 
@@ -36,21 +34,20 @@ HARD_SIGMOID = "hard_sigmoid"  # how the names of such nodes begin
 class ExportReport:
     """What an export did: nodes as tf2onnx left them and after simplification, and the file's bytes.
 
-    `halved` names the Keras kernels that the file holds as float16 (see `float16.halve`); the nodes that widen them
-    again are not counted.
+    `halved` names the kernels that it holds as float16 (see `float16.halve`); nodes that widen them are not counted.
     """
 
     path: Path
     nodes_before: int
     nodes_after: int
     bytes: int
-    halved: tuple[str, ...] = ()
+    halved: list[str]
 
 
 def export_onnx(
     model: keras.Model, path: str | Path, *, name: str, metadata: dict[str, Any] | None = None
 ) -> ExportReport:
-    """Write a network as one ONNX file that needs no further knowledge: pixels in, probabilities out.
+    """Write a network as one ONNX file: `image` float32 [N, 96, 96, 3] → `probabilities` float32 [N, 7].
 
     Parameters
     ----------
@@ -60,15 +57,10 @@ def export_onnx(
     metadata : more facts for the file's metadata (texts; anything else is stored as JSON). Class names, input, output
         and licence are always there.
 
-    Returns
-    -------
-    ExportReport
-        The file maps `image` float32 [N, 96, 96, 3] to `probabilities` float32 [N, 7].
-
     Examples
     --------
     >>> report = export_onnx(build("resnet18", weights=None), "resnet18.onnx", name="resnet18")
-    >>> report.nodes_before, report.nodes_after
+    >>> report.path, report.nodes_before, report.nodes_after, report.bytes
     """
     last = getattr(getattr(model.layers[-1], "activation", None), "__name__", type(model.layers[-1]).__name__.lower())
     if tuple(model.output_shape) != (None, len(CLASSES)) or last == "softmax":
@@ -85,7 +77,7 @@ def export_onnx(
     _describe(graph, name, metadata or {})
     with paths.atomic(path) as temporary:
         temporary.write_bytes(graph.SerializeToString())
-    return ExportReport(Path(path), before, after, Path(path).stat().st_size, tuple(halved))
+    return ExportReport(Path(path), before, after, Path(path).stat().st_size, halved)
 
 
 def _convert(model: keras.Model) -> Any:
@@ -95,15 +87,10 @@ def _convert(model: keras.Model) -> Any:
 
     logging.getLogger("tf2onnx").setLevel(logging.ERROR)
     signature = (tf.TensorSpec([None, INPUT_SIZE, INPUT_SIZE, 3], tf.float32, name=INPUT_NAME),)
-
-    @tf.function(input_signature=signature)
-    def network(image: tf.Tensor) -> dict[str, tf.Tensor]:
-        return {OUTPUT_NAME: tf.nn.softmax(model(image, training=False))}
-
+    network = tf.function(lambda image: {OUTPUT_NAME: tf.nn.softmax(model(image, training=False))}, signature)
+    options = {"input_signature": signature, "opset": OPSET, "custom_rewriter": [_fuse_hard_sigmoid]}
     with _tidy_memory():
-        return tf2onnx.convert.from_function(
-            network, input_signature=signature, opset=OPSET, custom_rewriter=[_fuse_hard_sigmoid]
-        )[0]
+        return tf2onnx.convert.from_function(network, **options)[0]
 
 
 def _fuse_hard_sigmoid(graph: Any, operations: list[Any]) -> list[Any]:
@@ -164,7 +151,7 @@ def _describe(graph: Any, name: str, metadata: dict[str, Any]) -> None:
                  "linearly",
         "output": f"{OUTPUT_NAME}: float32 [N, {len(CLASSES)}], rows sum to 1, columns as in classes",
         "meaning": "the apparent expression of a face, not what a person feels",
-        "licence": LICENCE,
+        "licence": "MIT",
         **metadata,
     }
     texts = {key: value if isinstance(value, str) else json.dumps(value) for key, value in facts.items()}
@@ -173,25 +160,10 @@ def _describe(graph: Any, name: str, metadata: dict[str, Any]) -> None:
 
 
 def export_run(run: str, inputs: np.ndarray) -> dict[str, Any]:
-    """Export a stored run to `models/<run>.onnx`, check it against Keras and list it in the manifest.
+    """Export a stored run to `models/<run>.onnx`, check it against Keras, list it; return its entry in the manifest.
 
-    The run's weights file leaves its large kernels to the ONNX file.
-
-    Parameters
-    ----------
-    run : a folder's name in `models/runs/`; FileNotFoundError when it has no weights.
-    inputs : float32 [N, 96, 96, 3], RGB, 0–255, N ≥ 1: what Keras and ONNX are compared on.
-
-    Returns
-    -------
-    dict
-        The file's entry in the manifest: hash, size, input, output, run, parity and nodes. ModelError when a
-        probability differs by more than 1e-4; the former file stays.
-
-    Examples
-    --------
-    >>> export_run("xception", faces.to_inputs(fer.images[:256]))["parity"] <= 1e-4
-    True
+    The run's weights file leaves its large kernels to the ONNX file. `inputs` float32 [N, 96, 96, 3], RGB, 0–255, N ≥ 1
+    are what the two are compared on: ModelError when a probability differs by more than 1e-4; the former file stays.
     """
     model = _build.load(run)
     path, folder = paths.models_dir() / f"{run}.onnx", paths.models_dir() / "runs" / run
@@ -199,10 +171,10 @@ def export_run(run: str, inputs: np.ndarray) -> dict[str, Any]:
     config, outcome = stored["config"], stored["outcome"]
     metadata = {
         "run": run,
-        "alignment": ALIGNED if config.get("aligned") else UNALIGNED,
-        "trained_on": f"{outcome.get('data', 'FER2013')}, Training split",
+        "alignment": ALIGNED if config["aligned"] else UNALIGNED,
+        "trained_on": f"{outcome['data']}, Training split",
         "initial_weights": outcome["initial_weights"]["name"],
-        "seed": config.get("seed"),
+        "seed": config["seed"],
     }
     with paths.atomic(path) as temporary:
         report = export_onnx(model, temporary, name=run, metadata=metadata)
@@ -215,18 +187,13 @@ def export_run(run: str, inputs: np.ndarray) -> dict[str, Any]:
     return manifest()["files"][path.name]
 
 
-def probabilities(model: keras.Model, inputs: np.ndarray, *, batch: int = 64) -> np.ndarray:
-    """Softmax of a Keras network's logits.
+def probabilities(model: keras.Model, inputs: np.ndarray) -> np.ndarray:
+    """Softmax of a Keras network's logits, float32 [N, 7].
 
     Parameters
     ----------
     model : as `build` makes it.
     inputs : float32 [N, H, W, 3], RGB, 0–255, N ≥ 1 (else ValueError).
-    batch : faces computed at once.
-
-    Returns
-    -------
-    float32 [N, 7]
 
     Examples
     --------
@@ -237,30 +204,19 @@ def probabilities(model: keras.Model, inputs: np.ndarray, *, batch: int = 64) ->
 
     if not len(inputs):
         raise ValueError("inputs: must hold at least one face; got 0")
-    parts = [model(inputs[i : i + batch], training=False) for i in range(0, len(inputs), batch)]
+    parts = [model(inputs[i : i + BATCH], training=False) for i in range(0, len(inputs), BATCH)]
     return np.concatenate([keras.ops.convert_to_numpy(keras.ops.softmax(part)) for part in parts])
 
 
-def parity(model: keras.Model, path: str | Path, inputs: np.ndarray, *, batch: int = 64) -> float:
-    """Largest difference of any probability between a Keras network (logits) and its ONNX file.
-
-    Parameters
-    ----------
-    model, inputs, batch : see `probabilities`; inputs of 96 × 96 pixels.
-    path : the `.onnx` file. The manifest is not consulted.
-
-    Examples
-    --------
-    >>> parity(load("resnet18"), "models/resnet18.onnx", faces.to_inputs(fer.images[:64])) < 1e-4
-    True
-    """
-    wanted = probabilities(model, inputs, batch=batch)
+def parity(model: keras.Model, path: str | Path, inputs: np.ndarray) -> float:
+    """Largest difference of any probability between a Keras network (logits) and its ONNX file, on [N, 96, 96, 3]."""
+    wanted = probabilities(model, inputs)
     with Classifier(path, check=False) as classifier:
-        return float(np.abs(wanted - classifier.predict(inputs, batch=batch)).max())
+        return float(np.abs(wanted - classifier.predict(inputs)).max())
 
 
 def latency(path: str | Path, *, batch: int = 1, repeats: int = 100, warmup: int = 10, threads: int = 0) -> np.ndarray:
-    """Times of one batch of noise through an ONNX file, in milliseconds.
+    """Times of one batch of noise through an ONNX file, in milliseconds: float64 [repeats].
 
     Parameters
     ----------
@@ -268,10 +224,6 @@ def latency(path: str | Path, *, batch: int = 1, repeats: int = 100, warmup: int
     batch : faces in it.
     repeats, warmup : timed passes, after untimed ones.
     threads : see `Classifier`.
-
-    Returns
-    -------
-    float64 [repeats]
 
     Examples
     --------

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from fer_utils import data, evaluation, faces, models, paths
+from fer_utils.models import onnx_export
 
 __all__ = ["publish", "publish_int8"]
 
@@ -45,7 +46,7 @@ def publish(run: str, fer: data.Fer2013) -> dict[str, Any]:
     """
     stored, private = evaluation.Run(run), fer.split("PrivateTest")
     images = faces.align_all(private.images, faces.load_landmarks(private))[0] if stored.aligned else private.images
-    models.export_run(run, faces.to_inputs(images[:CHECKED]))
+    onnx_export.export_run(run, faces.to_inputs(images[:CHECKED]))
     models.update_manifest(facts={f"{run}.onnx": {"private_test": _scores(run, private)}})
     shutil.rmtree(paths.checkpoint_dir() / run, ignore_errors=True)
     return models.manifest()["files"][f"{run}.onnx"]

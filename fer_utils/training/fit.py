@@ -24,7 +24,7 @@ import pandas as pd
 from scipy.special import softmax
 
 from fer_utils import data, evaluation, faces, models, paths
-from fer_utils.models import cpu_layers
+from fer_utils.models import cpu_layers, float16
 from fer_utils.training.config import TrainConfig
 from fer_utils.training.dataset import Batches, training_set
 from fer_utils.training.losses import make_loss
@@ -295,8 +295,8 @@ def _store(config: TrainConfig, fer: data.Fer2013, final: keras.Model, history: 
     """Write the calibrated weights as they will ship, in float16, and predict with exactly these."""
     calibration.fold_into_head(final)
     path = paths.models_dir() / "runs" / config.run / "model.weights.h5"
-    models.write_weights(final, path)
-    models.read_weights(final, path)
+    float16.write_weights(final, path)
+    float16.read_weights(final, path)
     splits = {"public": fer.split("PublicTest"), "private": fer.split("PrivateTest")}
     return evaluation.write_run(
         config.run, config=dataclasses.asdict(config), history=history, calibration=calibration, outcome=outcome,

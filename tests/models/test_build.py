@@ -112,7 +112,7 @@ def test_resnet_trained_on_other_pixels_takes_ours():
     mean, deviation = np.float32([0.485, 0.456, 0.406]), np.float32([0.229, 0.224, 0.225])
     stem = keras.Model(network.input, network.get_layer("conv1_bn").output)
     before = np.asarray(stem((FACES / 255 - mean) / deviation))
-    _build._take_rgb_127(network, mean, deviation)
+    _build._take_rgb_127(network)
     after = np.asarray(stem((FACES - 127) / 128))
     assert np.allclose(before[:, 4:-4, 4:-4], after[:, 4:-4, 4:-4], atol=1e-4)
 

@@ -16,7 +16,7 @@ from keras_tools import settle
 from fer_utils import models, paths
 from fer_utils.data import CLASSES
 from fer_utils.faces import to_inputs
-from fer_utils.models import Classifier, onnx_export
+from fer_utils.models import Classifier, float16, onnx_export
 
 
 @pytest.fixture(scope="module")
@@ -40,7 +40,7 @@ def test_each_backbone_agrees_with_keras_in_a_clean_file_that_describes_itself(e
     with Classifier(report.path) as classifier:
         found = classifier.predict(inputs)
     assert found.std(axis=0).min() > 0.01, "the network answers alike to everything: parity would mean nothing"
-    assert models.parity(model, report.path, inputs) <= 1e-4
+    assert onnx_export.parity(model, report.path, inputs) <= 1e-4
     graph = onnx.load(report.path)
     facts = {item.key: item.value for item in graph.metadata_props}
     assert json.loads(facts["classes"]) == list(CLASSES)
@@ -56,7 +56,7 @@ def test_each_backbone_agrees_with_keras_in_a_clean_file_that_describes_itself(e
         assert kinds.count("HardSigmoid") == 28 and "Clip" not in kinds and report.nodes_after < 180
     kernel, bias = model.get_layer("logits").get_weights()
     model.get_layer("logits").set_weights([kernel, bias + np.eye(7, dtype=np.float32)[2] * 0.01])
-    assert models.parity(model, report.path, inputs) > 1e-4, "parity must notice another network"
+    assert onnx_export.parity(model, report.path, inputs) > 1e-4, "parity must notice another network"
 
 
 def small_model(outputs: int = 7, activation: str | None = None):
@@ -75,7 +75,7 @@ def test_wrong_models_are_refused(tmp_path: Path, wrong: dict) -> None:
 def test_a_failed_write_leaves_the_former_file(tmp_path: Path, inputs: np.ndarray) -> None:
     model, path = small_model(), tmp_path / "x.onnx"
     models.export_onnx(model, path, name="x")
-    assert models.parity(model, path, inputs) <= 1e-5
+    assert onnx_export.parity(model, path, inputs) <= 1e-5
     before = path.read_bytes()
     with pytest.raises(TypeError):
         models.export_onnx(model, path, name="x", metadata={"bad": object()})
@@ -84,7 +84,7 @@ def test_a_failed_write_leaves_the_former_file(tmp_path: Path, inputs: np.ndarra
 
 def test_parity_of_nothing(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="inputs"):
-        models.parity(small_model(), tmp_path / "x.onnx", np.zeros((0, 96, 96, 3), np.float32))
+        onnx_export.parity(small_model(), tmp_path / "x.onnx", np.zeros((0, 96, 96, 3), np.float32))
 
 
 def test_latency_times_every_repeat(tmp_path: Path) -> None:
@@ -99,7 +99,7 @@ def stored_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, inputs: np.ndarr
     folder = tmp_path / "runs" / "resnet18_tried"
     model = models.build("resnet18", weights=None, image_size=48)
     settle(model, inputs)
-    models.write_weights(model, folder / "model.weights.h5")
+    float16.write_weights(model, folder / "model.weights.h5")
     config = {"backbone": "resnet18", "image_size": 48, "dropout": 0.3, "aligned": True, "seed": 7}
     outcome = {"data": "FER2013", "initial_weights": {"name": "random", "sha256": None}}
     (folder / "config.json").write_text(json.dumps({"config": config, "outcome": outcome}))
@@ -127,7 +127,7 @@ def test_an_export_that_differs_leaves_everything_as_it_was(stored_run: Path, in
     weights = (stored_run / "model.weights.h5").read_bytes()
     monkeypatch.setattr(onnx_export, "PARITY", -1.0)
     with pytest.raises(models.ModelError, match="run: "):
-        models.export_run("resnet18_tried", inputs)
+        onnx_export.export_run("resnet18_tried", inputs)
     assert (paths.models_dir() / "resnet18_tried.onnx").read_bytes() == former
     assert (stored_run / "model.weights.h5").read_bytes() == weights
 
@@ -143,4 +143,4 @@ def test_hard_sigmoid_is_fused_only_where_it_is_one(tmp_path: Path, inputs, shif
     report = models.export_onnx(model, tmp_path / "x.onnx", name="x")
     kinds = [node.op_type for node in onnx.load(report.path).graph.node]
     assert kinds.count("HardSigmoid") == fused and "Sigmoid" not in kinds
-    assert models.parity(model, report.path, inputs) <= 1e-5
+    assert onnx_export.parity(model, report.path, inputs) <= 1e-5

@@ -92,27 +92,27 @@ def test_round_trip_is_half_precision_and_keeps_what_half_cannot_hold(tmp_path):
     weights = first.get_weights()
     weights[-1] = np.array([1e6, 2.0, 3.0], np.float32)  # a variance beyond float16
     first.set_weights(weights)
-    models.write_weights(first, tmp_path / "w.h5")
-    models.read_weights(second, tmp_path / "w.h5")
+    float16.write_weights(first, tmp_path / "w.h5")
+    float16.read_weights(second, tmp_path / "w.h5")
     for a, b in zip(weights, second.get_weights(), strict=True):
         assert b == pytest.approx(a, rel=1e-3)
     assert second.get_weights()[-1][0] == 1e6
 
 
 def test_another_network_is_refused(tmp_path):
-    models.write_weights(network(3), tmp_path / "w.h5")
+    float16.write_weights(network(3), tmp_path / "w.h5")
     with pytest.raises(ValueError, match="path"):
-        models.read_weights(network(5), tmp_path / "w.h5")
+        float16.read_weights(network(5), tmp_path / "w.h5")
     with pytest.raises(ValueError, match="path"):
-        models.read_weights(keras.Sequential([keras.Input((4,)), keras.layers.Dense(3)]), tmp_path / "w.h5")
+        float16.read_weights(keras.Sequential([keras.Input((4,)), keras.layers.Dense(3)]), tmp_path / "w.h5")
 
 
 def exported(tmp_path):
     """A recorded network whose ONNX file holds its kernels."""
     model = models.build("mobilenet_v3_large", weights=None, image_size=72)
     path = tmp_path / "runs" / "run" / "model.weights.h5"
-    models.write_weights(model, path)
-    models.read_weights(model, path)  # float16 holds them now
+    float16.write_weights(model, path)
+    float16.read_weights(model, path)  # float16 holds them now
     report = models.export_onnx(model, tmp_path / "run.onnx", name="run")
     return model, path, report
 
@@ -124,11 +124,11 @@ def test_a_thinned_file_reads_its_kernels_from_the_onnx_file(tmp_path):
     float16.thin(path, report.path, report.halved)
     assert path.stat().st_size < 0.2 * whole
     again = models.build("mobilenet_v3_large", weights=None, image_size=72, seed=1)
-    models.read_weights(again, path)
+    float16.read_weights(again, path)
     assert all(np.array_equal(a, b) for a, b in zip(model.get_weights(), again.get_weights(), strict=True))
     report.path.write_bytes(report.path.read_bytes() + b"x")
     with pytest.raises(ValueError, match="path"):
-        models.read_weights(again, path)
+        float16.read_weights(again, path)
     report.path.unlink()
     with pytest.raises(ValueError, match="path"):
-        models.read_weights(again, path)
+        float16.read_weights(again, path)

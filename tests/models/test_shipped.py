@@ -12,7 +12,7 @@ from realtime_tools import portrait
 
 from fer_utils import data, models, paths
 from fer_utils.faces import Detector, to_inputs
-from fer_utils.models import Classifier, _manifest
+from fer_utils.models import Classifier, _manifest, onnx_export
 
 SHIPPED = models.available(paths.MODELS)
 RUNS = [name for name in SHIPPED if not name.endswith("_int8")]
@@ -63,4 +63,4 @@ def test_a_stored_run_loads_and_reproduces_its_file(name: str, real_data) -> Non
     few = real_data.split("PrivateTest").take(np.arange(64))
     with Classifier(paths.MODELS / f"{name}.onnx") as classifier:
         images = classifier.images_of(few)
-    assert models.parity(models.load(name), paths.MODELS / f"{name}.onnx", to_inputs(images)) <= 1e-4
+    assert onnx_export.parity(models.load(name), paths.MODELS / f"{name}.onnx", to_inputs(images)) <= 1e-4
