@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import textwrap
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
+import pandas as pd
+import seaborn as sns
+from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
 
 from fer_utils.figures.style import GRAY, MUTED, colors_of, legend, panels
-
-if TYPE_CHECKING:
-    import pandas as pd
-    from matplotlib.figure import Figure
 
 DASHED = {"color": GRAY, "linewidth": 1, "linestyle": (0, (3, 2))}
 
@@ -26,9 +26,8 @@ def bars(
     Parameters
     ----------
     table : DataFrame of numbers; the columns' names are the legend
-    label : the quantity with its unit
+    label, number : the quantity with its unit, printf-style format of the numbers at the bars
     horizontal : bars to the right, for long names
-    number : printf-style format of the numbers at the bars
     errors : DataFrame shaped as `table`, half the width of each interval of horizontal bars
     marks : Series, a dashed line across each group; its name is the legend
 
@@ -72,8 +71,7 @@ def class_counts(
     distinct : DataFrame as `counts`, the different images among them; the rest of a bar is pale, and its mean number of
         copies is written in place of the share
     before : Series of int [classes], earlier counts; a dashed outline where a bar is shorter
-    target : where a dashed line stands in every panel but the first
-    columns : panels side by side
+    target, columns : where a dashed line stands in every panel but the first; panels side by side
 
     Examples
     --------
@@ -202,16 +200,13 @@ def robustness_curves(
     ----------
     tables : model → DataFrame with corruption, severity, setting, and `value`, low, high (or `value`_low, …) as 0–1;
         severity 0 is the original image and starts every line
-    value : the column to draw
-    **options : as in `curves`
+    value, **options : the column to draw; as in `curves`
 
     Examples
     --------
     >>> tables = {run.title: evaluation.robustness.read_robustness(run.name) for run in runs}
     >>> robustness_curves(tables, title="Corrupted PrivateTest images", ylim=(0, 80))
     """
-    import pandas as pd
-
     parts = []
     for model, table in tables.items():
         table = table.rename(columns={f"{value}_low": "low", f"{value}_high": "high"})
@@ -241,9 +236,6 @@ def heatmaps(
     >>> shares = 100 * evaluation.confusion(labels, predicted) / np.bincount(labels)[:, None]
     >>> heatmaps({"Xception": pd.DataFrame(shares, data.CLASSES, data.CLASSES)}, title="Percent of each label")
     """
-    import seaborn as sns
-    from matplotlib.patches import Rectangle
-
     columns = min(len(tables), 2)
     rows = -(-len(tables) // columns)
     figure, axes = panels(rows, columns, height=0.35 + (3.3 if columns == 1 else 3.6) * rows, title=title)

@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
 
 import numpy as np
+from matplotlib.figure import Figure
 
 from fer_utils.figures.style import GRAY, WIDTH, panels
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
 
 POINT_COLORS = ("#882255", "#CC6677", "#999933", "#332288", "#6699CC")  # eyes red, nose olive, mouth blue
 
@@ -32,7 +29,8 @@ def face_grid(
 
     Examples
     --------
-    >>> face_grid([fer.images[:8], augmented[:8]], rows=["before", "after"], title="Augmentation")
+    >>> figure = face_grid([fer.images[:8], augmented[:8]], rows=["before", "after"], title="Augmentation")
+    >>> figures.show(figure, "augmentation")
     """
     if wrap:
         lines_of = [slice(start, start + wrap) for start in range(0, max(len(images), 1), wrap)]
@@ -71,7 +69,8 @@ def landmark_scatter(points: Mapping[str, np.ndarray], *, title: str, seed: int 
 
     Examples
     --------
-    >>> landmark_scatter({"before": marks.points, "after": moved}, title="Landmarks")
+    >>> figure = landmark_scatter({"before": marks.points, "after": moved}, title="Landmarks")
+    >>> figures.show(figure, "align_scatter")
     """
     figure, axes = panels(1, len(points), height=WIDTH / len(points) + 0.2, title=title)
     for axis, (name, places) in zip(axes[0], points.items(), strict=True):

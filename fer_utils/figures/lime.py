@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 import numpy as np
+import pandas as pd
+from matplotlib import colormaps
+from matplotlib.cm import ScalarMappable
+from matplotlib.colors import Normalize
+from matplotlib.figure import Figure
 
-from fer_utils.figures import charts
+from fer_utils.figures.charts import curves as draw_curves
 from fer_utils.figures.face_grids import face_grid
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
 
 SCALE = "RdBu_r"  # red speaks for the class, blue against it; it darkens on both sides
 
@@ -35,10 +36,6 @@ def overlays(
     >>> images, heat = zip(*((e.image, e.heat) for e in explanations))
     >>> overlays([images, images], [[None] * len(images), heat], rows=["face", "LIME's weights"], title="Angry")
     """
-    from matplotlib import colormaps
-    from matplotlib.cm import ScalarMappable
-    from matplotlib.colors import Normalize
-
     figure = face_grid(images, rows=rows, columns=columns, title=title)
     figure.set_figheight(0.88 * figure.get_figheight())  # the scale at the right makes the images smaller
     axes = np.reshape(figure.axes, (len(images), -1))
@@ -72,8 +69,6 @@ def faithfulness_curves(share: np.ndarray, curves: np.ndarray, *, title: str) ->
     >>> study, _ = read_study("xception")
     >>> faithfulness_curves(study.share, study.curves, title=f"Mean of {len(study)} faces")
     """
-    import pandas as pd
-
     areas = np.trapezoid(curves.mean(0), share)
     names = [f"{kind}: area {areas[number]:.2f}, in random order {areas[number + 2]:.2f}"
              for number, kind in enumerate(("Deletion", "Insertion"))]
@@ -84,5 +79,5 @@ def faithfulness_curves(share: np.ndarray, curves: np.ndarray, *, title: str) ->
             "share": 100 * share, "probability": curve.mean(0), "low": low, "high": high, "panel": names[number % 2],
             "order": ("LIME’s order", "random order")[number // 2],
         }))
-    return charts.curves(pd.concat(parts), x="share", y="probability", series="order", panel="panel", title=title,
-                         xlabel="superpixels hidden (left) or shown (right), percent", xlim=(0, 100), ylim=(0, 1))
+    return draw_curves(pd.concat(parts), x="share", y="probability", series="order", panel="panel", title=title,
+                       xlabel="superpixels hidden (left) or shown (right), percent", xlim=(0, 100), ylim=(0, 1))

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
 
 import numpy as np
+import pandas as pd
+from matplotlib import colormaps
+from matplotlib.figure import Figure
 
 from fer_utils.data import CLASSES
 from fer_utils.figures.style import COLORS, GRAY, legend, panels
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
 
 GAP = 0.3  # seconds; a longer gap in a track is drawn as a gap
 
@@ -26,10 +25,9 @@ def timeline(moments: Sequence[tuple[float, Sequence]], *, title: str, tracks: i
 
     Examples
     --------
-    >>> timeline(live.moments, title="Smoothed probabilities")
+    >>> figure = timeline(live.moments, title="Smoothed probabilities")
+    >>> figures.show(figure, "realtime_timeline")
     """
-    import pandas as pd
-
     rows = [(seconds, track.id, *track.probabilities) for seconds, seen in moments for track in seen]
     table = pd.DataFrame(rows, columns=["seconds", "track", *CLASSES])
     longest = sorted(table["track"].value_counts().index[:tracks])
@@ -58,11 +56,9 @@ def stage_budget(stages: Mapping[str, np.ndarray], *, title: str, fps: float = 3
 
     Examples
     --------
-    >>> stage_budget(summary.stages, title="Work for a frame, by stage")
+    >>> figure = stage_budget(summary.stages, title="Work for a frame, by stage")
+    >>> figures.show(figure, "realtime_budget")
     """
-    import pandas as pd
-    from matplotlib import colormaps
-
     table = pd.DataFrame(dict(stages))
     groups = table.groupby(np.where(table["detect"] > 0, "detection frames", "tracking frames"))
     means = groups.mean().loc[:, (table > 0).any()]

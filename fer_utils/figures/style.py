@@ -5,16 +5,17 @@ from __future__ import annotations
 import textwrap
 from collections.abc import Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+import matplotlib as mpl
+import matplotlib.pyplot as plt
+import numpy as np
+from IPython.display import Image
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 
 from fer_utils import paths
 from fer_utils.data import COLORS
-
-if TYPE_CHECKING:
-    import numpy as np
-    from IPython.display import Image
-    from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
 
 WIDTH, DPI = 7.3, 220  # inches, pixels an inch: twice the 800 pixels that a README shows
 # What is not a class: Paul Tol's muted colours, colour-blind safe and apart from the classes' (Okabe and Ito's).
@@ -27,10 +28,9 @@ def use() -> None:
 
     Examples
     --------
+    >>> from fer_utils import figures
     >>> figures.use()
     """
-    import matplotlib as mpl
-
     mpl.rcParams.update({
         "figure.dpi": DPI / 2, "savefig.dpi": DPI, "figure.figsize": (WIDTH, 3.2), "image.cmap": "gray",
         "figure.titlesize": 11, "figure.titleweight": "bold", "figure.constrained_layout.use": True, "font.size": 9,
@@ -50,8 +50,6 @@ def colors_of(names: Iterable[str]) -> dict[str, str]:
 
 def panels(rows: int, columns: int, *, height: float, title: str, **options: Any) -> tuple[Figure, np.ndarray]:
     """A figure of README's width outside pyplot's list (Jupyter would show it twice), and its axes [rows, columns]."""
-    from matplotlib.figure import Figure
-
     figure = Figure(figsize=(WIDTH, height), layout="constrained")
     figure.suptitle(textwrap.fill(title, 82), x=0.01, ha="left")
     return figure, figure.subplots(rows, columns, squeeze=False, **options)
@@ -87,11 +85,9 @@ def show(figure: Figure, name: str) -> Image:
 
     Examples
     --------
-    >>> figures.show(figures.face_grid([fer.images[:8]], title="Faces"), "fer")
+    >>> figure = figures.face_grid([fer.images[:8]], title="Faces")
+    >>> figures.show(figure, "fer")
     """
-    import matplotlib.pyplot as plt
-    from IPython.display import Image
-
     path = save(figure, name)
     plt.close(figure)
     return Image(path, retina=True)

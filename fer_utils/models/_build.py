@@ -35,7 +35,7 @@ BACKBONES = tuple(TITLES)
 # Keras sets MobileNetV3's momentum to .999 (its statistics never arrive in a short run); .97 follows within an epoch.
 BATCHNORM_MOMENTUM = 0.97
 # Xception's smallest input is 71 px; the others reduce an image to a 32nd. Pretraining saw no face larger than 224 px.
-SMALLEST_IMAGE, SMALLEST_XCEPTION, LARGEST_IMAGE = 48, 71, 224
+SMALLEST_IMAGES, LARGEST_IMAGE = dict.fromkeys(BACKBONES, 48) | {"xception": 71}, 224
 IMAGENET_MEAN, IMAGENET_DEVIATION = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 RANDOM = {"name": "random", "sha256": None}
 RESNET18 = dict(
@@ -193,8 +193,7 @@ def build(
     """
     if backbone not in BACKBONES:
         raise ValueError(f"backbone: must be one of {', '.join(BACKBONES)}; got {backbone!r}")
-    least = SMALLEST_XCEPTION if backbone == "xception" else SMALLEST_IMAGE
-    if not least <= image_size <= LARGEST_IMAGE:
+    if not (least := SMALLEST_IMAGES[backbone]) <= image_size <= LARGEST_IMAGE:
         raise ValueError(f"image_size: must lie in {least} … {LARGEST_IMAGE} px for {backbone}; got {image_size}")
     import keras
 
@@ -233,7 +232,8 @@ def reestimate_batchnorm(model: keras.Model, inputs: Iterable[np.ndarray]) -> No
 
     Examples
     --------
-    >>> reestimate_batchnorm(model, (faces.to_inputs(images[i : i + 64]) for i in range(0, 1280, 64)))
+    >>> starts = range(0, 1280, 64)
+    >>> reestimate_batchnorm(model, (faces.to_inputs(images[start : start + 64]) for start in starts))
     """
     import keras
 

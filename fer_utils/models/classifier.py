@@ -10,6 +10,7 @@ import hashlib
 import json
 import os
 from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -31,7 +32,7 @@ ALIGNED, UNALIGNED = "five landmarks, similarity transform", "none, whole frames
 CHUNK = 1024  # faces enlarged at once
 
 
-class Classifier:
+class Classifier(AbstractContextManager):
     """One exported model: faces in, probabilities out. Use it as a context manager, or call `close()`.
 
     Parameters
@@ -102,11 +103,9 @@ class Classifier:
             )
         if batch < 1:
             raise ValueError(f"batch: must be 1 or more; got {batch}")
-        if not len(inputs):
-            return np.zeros((0, len(self.classes)), np.float32)
         starts, inputs = range(0, len(inputs), batch), np.ascontiguousarray(inputs)
         parts = [self._session.run(None, {self._input: inputs[i : i + batch]})[0] for i in starts]
-        return parts[0] if len(parts) == 1 else np.concatenate(parts)
+        return np.concatenate([np.zeros((0, len(self.classes)), np.float32), *parts])
 
     def predict_faces(self, faces: np.ndarray) -> np.ndarray:
         """`predict` of any number of gray faces, uint8 [N, 48, 48], as `images_of` gives them; in 110 MB."""
@@ -116,9 +115,6 @@ class Classifier:
     def close(self) -> None:
         """Free the model's memory; a second call does nothing."""
         self._session = None
-
-    def __enter__(self) -> Classifier:
-        return self
 
     def __exit__(self, *_: object) -> None:
         self.close()

@@ -65,8 +65,7 @@ def export_onnx(
     last = getattr(getattr(model.layers[-1], "activation", None), "__name__", type(model.layers[-1]).__name__.lower())
     if tuple(model.output_shape) != (None, len(CLASSES)) or last == "softmax":
         raise ValueError(
-            f"model: must end in logits [N, {len(CLASSES)}], the export adds the softmax; got {last} "
-            f"{list(model.output_shape)}"
+            f"model: must end in logits [N, {len(CLASSES)}], without softmax; got {last} {list(model.output_shape)}"
         )
     import onnxslim
 

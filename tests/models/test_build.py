@@ -130,6 +130,14 @@ def test_batchnorm_takes_the_mean_of_all_batches(precision):
     assert norm.momentum == 0.9 and np.array_equal(model.get_layer("logits").kernel, kernel)
 
 
+def test_batchnorm_is_reestimated_without_dropout():
+    image = keras.Input((4, 4, 3))
+    model = keras.Model(image, keras.layers.BatchNormalization()(keras.layers.Dropout(0.5)(image)))
+    inputs = FACES[:, :4, :4]
+    models.reestimate_batchnorm(model, [inputs])
+    assert np.allclose(model.layers[2].moving_mean, inputs.mean((0, 1, 2)), rtol=1e-4) and model.layers[1].rate == 0.5
+
+
 def test_fit_trains_fast_layers_and_leaves_no_statistic_behind():
     model = models.build("resnet18", weights=None, image_size=48, precision="float32")
     model.compile("adam", keras.losses.CategoricalCrossentropy(from_logits=True), jit_compile=False)
