@@ -271,11 +271,9 @@ def load(run: str) -> keras.Model:
 
 
 def macs(model: keras.Model, *, image_size: int = INPUT_SIZE) -> float:
-    """Millions of multiply-adds (M MACs) of a functional model's convolutions and dense layers for one RGB image.
+    """Millions of multiply-adds (M MACs) of a functional model's convolutions and dense layers.
 
-    Parameters
-    ----------
-    image_size : the image's height and width in pixels.
+    They are counted for one RGB image, `image_size` pixels wide and high.
 
     Examples
     --------

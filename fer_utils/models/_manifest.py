@@ -33,9 +33,7 @@ def available(folder: str | Path | None = None) -> list[str]:
 def manifest(folder: str | Path | None = None) -> dict[str, Any]:
     """What the `manifest.json` of a folder (default `models/`) says; ModelError when it cannot be read.
 
-    Returns
-    -------
-    `{"format": 1, "files": {file name: {"sha256", "bytes", …}}}`, without files when there is no manifest.
+    It is {"format": 1, "files": {file name: {"sha256", "bytes", …}}}, without files when there is no manifest.
 
     Examples
     --------

@@ -187,12 +187,9 @@ def export_run(run: str, inputs: np.ndarray) -> dict[str, Any]:
 
 
 def probabilities(model: keras.Model, inputs: np.ndarray) -> np.ndarray:
-    """Softmax of a Keras network's logits, float32 [N, 7].
+    """Softmax, float32 [N, 7], of the logits of a network of `build`.
 
-    Parameters
-    ----------
-    model : as `build` makes it.
-    inputs : float32 [N, H, W, 3], RGB, 0–255, N ≥ 1 (else ValueError).
+    `inputs` are float32 [N, H, W, 3], RGB, 0–255, N ≥ 1 (else ValueError).
 
     Examples
     --------
