@@ -11,8 +11,6 @@ import numpy as np
 from fer_utils import data, evaluation, faces, models, paths
 from fer_utils.models import onnx_export
 
-__all__ = ["publish", "publish_int8"]
-
 CHECKED = 256  # faces on which Keras and ONNX are compared
 CALIBRATION_IMAGES = 512  # training images that int8's ranges are read off
 INT8_LOSS = 0.005  # of PublicTest accuracy; an int8 copy that loses more is not shipped

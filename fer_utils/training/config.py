@@ -8,8 +8,6 @@ from collections.abc import Mapping
 
 from fer_utils import data, models
 
-__all__ = ["AUGMENTATION", "LOSSES", "RECIPES", "STUDIES", "TrainConfig"]
-
 LOSSES = ("cross_entropy", "class_weights", "focal", "class_balanced", "logit_adjustment")
 
 AUGMENTATION: Mapping[str, float] = {

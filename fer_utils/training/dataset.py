@@ -16,8 +16,6 @@ import numpy as np
 from fer_utils import data, faces
 from fer_utils.training.config import AUGMENTATION, TrainConfig
 
-__all__ = ["Batches", "augment", "mixup", "training_set"]
-
 
 def training_set(config: TrainConfig, fer: data.Fer2013) -> tuple[np.ndarray, np.ndarray]:
     """The images to train on, uint8 [N, 48, 48], and their soft targets, float32 [N, 7].

@@ -13,6 +13,7 @@ import json
 import platform
 import re
 import subprocess
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -32,8 +33,6 @@ from fer_utils.training.losses import make_loss
 if TYPE_CHECKING:
     import tensorflow as tf
 
-__all__ = ["predict", "train"]
-
 STATE, HISTORY = "state.weights.h5", "history.csv"
 CLIPNORM = 1.0  # of the global gradient; keeps the first steps of a fresh head from shaking the backbone
 STATISTICS_BATCHES = 40  # for BatchNorm at the end
@@ -41,16 +40,10 @@ Logs = dict[str, float] | None
 
 
 def predict(model: keras.Model, images: np.ndarray, *, batch_size: int = 128) -> np.ndarray:
-    """Logits, float32 [N, 7], of a model of `models.build` for gray faces, uint8 [N, 48, 48].
-
-    Examples
-    --------
-    >>> predict(models.build("resnet18", weights=None), np.zeros((2, 48, 48), np.uint8)).shape
-    (2, 7)
-    """
+    """Logits, float32 [N, 7], of gray faces, uint8 [N, 48, 48]."""
     starts = range(0, len(images), batch_size)
     parts = [model.predict_on_batch(faces.to_inputs(images[start : start + batch_size])) for start in starts]
-    return np.concatenate([np.zeros((0, 7), np.float32), *map(np.asarray, parts)])
+    return np.concatenate(parts)
 
 
 class _MultiWorkerModel(keras.Model):
@@ -114,7 +107,7 @@ class _Seeds(keras.callbacks.Callback):
 class _Checkpoint(keras.callbacks.Callback):
     """Stores weights and optimizer in one file, moved into place; the optimizer's `iterations` tell the epoch.
 
-    Keras' BackupAndRestore writes weights and epoch one after the other; a kill between the two repeats an epoch.
+    (Keras' BackupAndRestore writes weights and epoch one after the other; a kill between the two repeats an epoch.)
     """
 
     def __init__(self, path: Path, *, chief: bool) -> None:
@@ -125,11 +118,8 @@ class _Checkpoint(keras.callbacks.Callback):
         if not np.isfinite(logs["loss"]):
             return
         # Every worker saves (variables may need all of them to be read); only the chief's file stays.
-        target = self.path if self.chief else self.path.with_name(f"worker-{id(self)}.weights.h5")
-        with paths.atomic(target) as temporary:
-            self.model.save_weights(temporary, overwrite=True)
-        if not self.chief:
-            target.unlink()
+        with paths.atomic(self.path) if self.chief else tempfile.TemporaryDirectory() as place:
+            self.model.save_weights(place if self.chief else Path(place, STATE), overwrite=True)
 
 
 def _same_config(config: TrainConfig, folder: Path) -> None:

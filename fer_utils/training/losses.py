@@ -7,8 +7,6 @@ import numpy as np
 
 from fer_utils.training.config import LOSSES
 
-__all__ = ["LogitAdjustment", "class_balanced_weights", "class_weights", "make_loss"]
-
 
 def _counts(class_counts: np.ndarray) -> np.ndarray:
     counts = np.asarray(class_counts, np.float64)

@@ -14,7 +14,8 @@ import pytest
 from scipy.special import softmax
 
 from fer_utils import evaluation, models, paths
-from fer_utils.training import TrainConfig, predict, publish, train
+from fer_utils.training import TrainConfig, publish, train
+from fer_utils.training.fit import predict
 
 HELPERS = paths.ROOT / "tests" / "helpers"
 CONFIG = TrainConfig("resnet18", run="tiny", init=None, image_size=48, epochs=2, steps_per_epoch=2, batch_size=8)
