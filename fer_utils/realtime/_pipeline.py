@@ -21,7 +21,6 @@ from fer_utils.models import Classifier, ModelError, available
 from fer_utils.realtime.sources import Closing, Frame
 from fer_utils.realtime.tracker import Track, Tracker
 
-__all__ = ["Pipeline", "Result", "Settings", "best_model"]
 PREFERRED = ("xception", "mobilenet_v3_large", "efficientnet_b0", "resnet18")
 STAGES = ("detect", "refine", "track", "crop", "classify")
 MIN_SIDE = 12  # pixels; P-Net sees nothing in a smaller picture

@@ -19,7 +19,6 @@ from fer_utils.realtime.sinks import SinkError, Table, VideoSink, Window, copy_s
 from fer_utils.realtime.sources import Source, open_source
 from fer_utils.realtime.summary import Summary
 
-__all__ = ["pipeline", "run"]
 AnySource = int | str | Path | Iterable[np.ndarray] | Source
 
 

@@ -17,8 +17,6 @@ from fer_utils.realtime._pipeline import Result
 from fer_utils.realtime.notebook import LiveView, picture_and_caption
 from fer_utils.realtime.sources import Buffered, decode
 
-__all__ = ["BrowserCamera"]
-
 
 class BrowserCamera(LiveView):
     """The camera of whoever looks at the notebook, with the annotated view and Start and Stop buttons below the cell.

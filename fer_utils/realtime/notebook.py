@@ -17,8 +17,6 @@ from fer_utils.realtime.sources import CLIP, SourceError, open_source
 from fer_utils.realtime.summary import Summary
 from fer_utils.realtime.tracker import Track
 
-__all__ = ["LiveView", "choose_source", "is_interactive"]
-
 MOMENTS = 20_000  # frames whose numbers are kept
 SNAPSHOTS = 6  # frames whose pictures are kept, at least
 SHOWN_PER_SECOND = 30

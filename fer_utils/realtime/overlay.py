@@ -11,8 +11,6 @@ from fer_utils.faces import Box
 from fer_utils.realtime._pipeline import Result
 from fer_utils.realtime.tracker import UNCERTAIN, Track
 
-__all__ = ["annotate", "blur_face", "draw_bars", "draw_box", "draw_label"]
-
 NOTICE = "Apparent expression: what a face looks like, not what a person feels."
 NOTICE_SECONDS = 4.0
 # RGB by class, as in the figures. Every label is written out too, so nobody has to tell colours apart.

@@ -21,8 +21,6 @@ from fer_utils.realtime._pipeline import Result
 from fer_utils.realtime.sources import Closing, Frame
 from fer_utils.realtime.tracker import Track
 
-__all__ = ["COLUMNS", "SinkError", "Table", "VideoSink", "Window", "copy_sound", "record"]
-
 # Time in seconds, box and landmarks in frame pixels, the label shown, smoothed probabilities.
 COLUMNS = (
     "time", "frame", "name", "track", "x", "y", "width", "height", "score",

@@ -23,8 +23,6 @@ from fer_utils import data
 from fer_utils.faces import ImageError
 from fer_utils.faces.preprocess import to_uint8
 
-__all__ = ["CaptureLost", "Frame", "Source", "SourceError", "as_frame", "open_source"]
-
 # OpenCV writes nothing to stderr: what goes wrong is raised or noted here, with its cause. FFmpeg's share of it is read
 # once, when the first video is opened by whomever, so it is set on import.
 os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")

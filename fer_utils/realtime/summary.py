@@ -12,8 +12,6 @@ from fer_utils.data.sample import ClipTruth
 from fer_utils.faces import Box, iou
 from fer_utils.realtime._pipeline import STAGES, Result
 
-__all__ = ["Summary", "detection"]
-
 MATCH = 0.3  # a found box and the true one must overlap this much (IoU): MTCNN frames a face tighter than people do
 KEPT = 10_000  # frames whose times are remembered: enough for percentiles, and flat memory in a run of days
 

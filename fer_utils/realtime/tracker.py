@@ -17,8 +17,6 @@ import numpy as np
 from fer_utils.data import CLASSES
 from fer_utils.faces import Box, Face
 
-__all__ = ["UNCERTAIN", "Track", "Tracker", "assign", "flicker"]
-
 UNCERTAIN = "uncertain"
 GATE = 1.0  # face sizes that a face may be away from where its track expects it, and still be the same face
 VELOCITY_HALF_LIFE = 0.15  # seconds
