@@ -5,8 +5,6 @@ fer_utils`, TensorFlow is imported with file descriptor 2 held back, which is sh
 see the notes: TF_CPP_MIN_LOG_LEVEL=0.
 """
 
-from __future__ import annotations
-
 import os
 import sys
 import tempfile

@@ -11,8 +11,6 @@
 | `FER_MODELS`      | recorded runs and ONNX files                               | `models/`              |
 """
 
-from __future__ import annotations
-
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager

@@ -1,7 +1,5 @@
 """Soft labels: FER2013's labels blended with FER+'s votes."""
 
-from __future__ import annotations
-
 import numpy as np
 
 from fer_utils.data.classes import CLASSES, VOTE_CLASSES

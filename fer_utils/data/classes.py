@@ -1,7 +1,5 @@
 """The names that everything shares. Imports nothing heavy: real time starts with it."""
 
-from __future__ import annotations
-
 # The seven classes in FER2013's order; a label is an index into it.
 CLASSES = ("Angry", "Disgust", "Fear", "Happy", "Sad", "Surprise", "Neutral")
 

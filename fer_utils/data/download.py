@@ -1,7 +1,5 @@
 """FER2013 from Kaggle through kagglehub, never in anybody's way: in a process of its own, silent, and remembered."""
 
-from __future__ import annotations
-
 import importlib.util
 import subprocess
 import sys

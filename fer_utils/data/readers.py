@@ -3,8 +3,6 @@
 Archives are read in place, nothing is unpacked to disk, and a picture's size is checked before it is decoded.
 """
 
-from __future__ import annotations
-
 import csv
 import gzip
 import io

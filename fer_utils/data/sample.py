@@ -4,8 +4,6 @@
 Eileen Collins, in the public domain, as scikit-image ships it (`skimage.data.astronaut`), moved over a drawn wall.
 """
 
-from __future__ import annotations
-
 import csv
 from pathlib import Path
 from typing import NamedTuple

@@ -5,8 +5,6 @@ are imbalanced-learn's (Lemaître et al. 2017), which refuses images (imbalanced
 a column of row numbers and asked for ``sample_indices_``.
 """
 
-from __future__ import annotations
-
 import numpy as np
 
 # Undersampling leaves samples out, oversampling repeats some, a hybrid cuts large classes and repeats small ones.

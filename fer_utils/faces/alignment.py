@@ -4,8 +4,6 @@ Least squares over rotation, scale and shift: Umeyama, "Least-squares estimation
 two point patterns", 1991. In the plane, with points as complex numbers, his solution is one line.
 """
 
-from __future__ import annotations
-
 import math
 
 import cv2

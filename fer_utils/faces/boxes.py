@@ -4,8 +4,6 @@ A `Box` is x, y, width, height. The cascade's rows are float64 [M, 6 or 16]: ima
 (0–1), and in the end five landmark x and five landmark y (pixels).
 """
 
-from __future__ import annotations
-
 import numpy as np
 
 Box = tuple[float, float, float, float]  # x, y (upper left corner), width and height in pixels

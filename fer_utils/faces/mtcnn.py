@@ -6,8 +6,6 @@ One difference: with `min_face_size` above about 24 the package's last pyramid l
 it swallows the error and reports no face at all. Here the pyramid ends where the window no longer fits.
 """
 
-from __future__ import annotations
-
 import os
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager

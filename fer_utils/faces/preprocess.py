@@ -4,8 +4,6 @@ FER2013 shows 48 × 48 gray pixels. A crop from a camera has more detail and col
 reduced to exactly that (gray, 48 px) before it is enlarged to the network's 96 px.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterable
 
 import cv2

@@ -4,8 +4,6 @@ MTCNN's cascade runs on a reduced copy of every k-th frame (a detection frame), 
 tracking frames in between, O-Net alone follows each face at full size.
 """
 
-from __future__ import annotations
-
 import copy
 import time
 from collections.abc import Iterator

@@ -1,7 +1,5 @@
 """From a source to what is seen, written or returned: `pipeline` iterates over results, `run` shows and stores them."""
 
-from __future__ import annotations
-
 import signal
 import threading
 import time

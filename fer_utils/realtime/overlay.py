@@ -1,7 +1,5 @@
 """Drawing on a frame: small annotators that draw in place, and `annotate`, which puts them together on a copy."""
 
-from __future__ import annotations
-
 import cv2
 import numpy as np
 

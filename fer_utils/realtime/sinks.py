@@ -1,7 +1,5 @@
 """Where results go: a video, a table (CSV or JSON lines), a window. All are context managers and survive Ctrl-C."""
 
-from __future__ import annotations
-
 import csv
 import json
 import pickle

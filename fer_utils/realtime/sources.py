@@ -4,8 +4,6 @@ Captures are read in a thread of their own: a live source hands out the newest f
 behind, and is opened again when it goes away; a file is read ahead, but no frame is dropped.
 """
 
-from __future__ import annotations
-
 import os
 import sys
 import threading

@@ -1,7 +1,5 @@
 """What a run amounted to: speed, faces and, where the truth is known, how many were found."""
 
-from __future__ import annotations
-
 import time
 from collections import Counter, deque
 from collections.abc import Sequence

@@ -5,8 +5,6 @@ SORT, Bewley et al. 2016, https://arxiv.org/abs/1602.00763) and smooths each tra
 moving average whose half-life is given in seconds, so that a slow camera is smoothed as strongly as a fast one.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise

@@ -1,7 +1,5 @@
 """Train a recipe, from its initial weights to a stored run: `python -m fer_utils.training xception --publish`."""
 
-from __future__ import annotations
-
 import argparse
 import dataclasses
 import json

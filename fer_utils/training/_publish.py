@@ -1,7 +1,5 @@
 """From a stored run to what models/ ships: exported, checked, measured, listed; and its int8 copy."""
 
-from __future__ import annotations
-
 import shutil
 from pathlib import Path
 from typing import Any

@@ -1,7 +1,5 @@
 """What decides a training run, and the recipes of the runs that this project ships or compares."""
 
-from __future__ import annotations
-
 import dataclasses
 import re
 from collections.abc import Mapping

@@ -4,8 +4,6 @@ Augmentation works on the 48-px images in OpenCV, before `faces.to_inputs` enlar
 the same for every backbone. Evaluation skips it and goes the same way otherwise.
 """
 
-from __future__ import annotations
-
 import os
 from collections.abc import Mapping
 

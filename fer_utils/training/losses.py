@@ -1,7 +1,5 @@
 """Losses against class imbalance: Keras' own where they exist, class weights, logit adjustment."""
 
-from __future__ import annotations
-
 import keras
 import numpy as np
 
