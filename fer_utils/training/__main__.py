@@ -36,6 +36,7 @@ def main(arguments: list[str] | None = None) -> None:
 
         strategy = getattr(tf.distribute, STRATEGIES[options.distribute])()
     from fer_utils import data, paths, training
+    from fer_utils.training._publish import publish_int8
 
     known = {**training.RECIPES, **training.STUDIES}
     if options.list:
@@ -52,7 +53,7 @@ def main(arguments: list[str] | None = None) -> None:
     print(data.describe(fer), flush=True)
     onnx = paths.models_dir() / f"{config.run}.onnx"
     if options.int8:
-        entry = training.publish_int8(config.run, fer)
+        entry = publish_int8(config.run, fer)
         print(f"exported   {onnx.with_stem(config.run + '_int8')} (PublicTest accuracy {-entry['public_loss']:+.2%})")
         return
     run = training.train(config, fer, strategy=strategy, public_only=options.public_only)

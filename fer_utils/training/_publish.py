@@ -22,18 +22,15 @@ def _scores(name: str | Path, split: data.Fer2013) -> dict[str, Any]:
 
 
 def publish(run: str, fer: data.Fer2013) -> dict[str, Any]:
-    """Export a stored run to `models/<run>.onnx`, check, measure and list it; then delete its training state.
+    """Export a stored run to `models/<run>.onnx`, check, measure and list it, and delete its training state.
+
+    Returns the file's entry in the manifest.
 
     Parameters
     ----------
     run : name of a run in models/runs/; FileNotFoundError when it has no weights.
     fer : the data that it was trained on, unaligned. 256 PrivateTest faces check Keras against ONNX (ModelError above
         1e-4; the former file stays), all of them measure the file.
-
-    Returns
-    -------
-    dict
-        The file's entry in the manifest.
 
     Examples
     --------
@@ -49,22 +46,7 @@ def publish(run: str, fer: data.Fer2013) -> dict[str, Any]:
 
 
 def publish_int8(run: str, fer: data.Fer2013) -> dict[str, Any]:
-    """Write and list `models/<run>_int8.onnx`; ModelError if it loses more than half a point of PublicTest accuracy.
-
-    Parameters
-    ----------
-    run : name of an exported run. fer : FER2013, unaligned.
-
-    Returns
-    -------
-    dict
-        As `publish`, and "public_loss": the accuracy that int8 costs on PublicTest, 0–1.
-
-    Examples
-    --------
-    >>> publish_int8("resnet18", data.load())["public_loss"] <= 0.005
-    True
-    """
+    """Write and list `models/<run>_int8.onnx`; ModelError if it loses more than half a point of PublicTest accuracy."""
     source, file = paths.models_dir() / f"{run}.onnx", f"{run}_int8.onnx"
     indices = data.training_indices(fer)
     chosen = np.random.default_rng(2013).permutation(indices)[:CALIBRATION_IMAGES]

@@ -21,18 +21,16 @@ AUGMENTATION: Mapping[str, float] = {
 
 @dataclasses.dataclass(frozen=True)
 class TrainConfig:
-    """Everything that decides a run. `models/runs/<run>/config.json` holds these fields under "config".
+    """Everything that decides a run; ValueError for a field out of range. config.json holds these fields.
 
     Parameters
     ----------
     backbone : one of `models.BACKBONES`.
     run : name of the run's folder; default the backbone's, with `_aligned` for aligned images.
-    init : initial weights: "auto" (a file of `make weights` where there is one, else "imagenet"), "imagenet"
-        (downloaded by Keras), the path of a weights file, or None for random ones.
+    init : initial weights: "auto" (of `make weights` if there, else "imagenet"), "imagenet", a file, or None (random).
     image_size : pixels at which the backbone works, see `models.build`.
     epochs : the last one counts; the learning rate reaches zero there.
-    steps_per_epoch : batches an epoch; default once through the training images. Runs with the same number have the
-        same training budget, whatever sampling left of the images.
+    steps_per_epoch : batches an epoch; default once through the training images. The same number is the same budget.
     batch_size : images a step, over all devices together.
     learning_rate : AdamW's, reached after `warmup_epochs`, then on a cosine to zero.
     weight_decay : AdamW's, not on biases and BatchNorm.
@@ -47,10 +45,6 @@ class TrainConfig:
     aligned : train on aligned faces (`faces.align_all`) instead of the images as they are.
     precision : of the products: "float32", "bfloat16", or "auto" (bfloat16 where the hardware multiplies it).
     seed : of weights, order, augmentation and dropout.
-
-    Raises
-    ------
-    ValueError for a field out of range.
 
     Examples
     --------

@@ -66,13 +66,8 @@ def augment(images: np.ndarray, strengths: Mapping[str, float], rng: np.random.G
 
     Parameters
     ----------
-    images : uint8 [N, 48, 48], gray.
+    images : uint8 [N, 48, 48], gray; so is what is returned.
     strengths : changes to `AUGMENTATION`; a strength of 0 turns that change off.
-    rng : source of randomness.
-
-    Returns
-    -------
-    uint8 [N, 48, 48].
 
     Examples
     --------

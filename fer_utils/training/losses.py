@@ -34,7 +34,7 @@ def class_balanced_weights(class_counts: np.ndarray, *, beta: float = 0.999) -> 
 
     Parameters
     ----------
-    class_counts : float [classes], training images of each class; ValueError unless all are above 0.
+    class_counts : as for `class_weights`.
     beta : 0 (no weighting) to just below 1 (inverse frequency), else ValueError.
 
     Examples
