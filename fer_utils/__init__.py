@@ -19,11 +19,7 @@ __version__ = "0.1.0"
 @contextmanager
 def _stderr_held() -> Iterator[None]:
     """Hold back what is written to file descriptor 2; show it after all when the block raises."""
-    try:
-        kept = os.dup(2)
-    except OSError:  # a process without stderr has nothing to hold back
-        yield
-        return
+    kept = os.dup(2)
     with tempfile.TemporaryFile() as held:
         os.dup2(held.fileno(), 2)
         try:

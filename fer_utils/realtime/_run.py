@@ -24,6 +24,8 @@ def pipeline(source: AnySource, *, settings: Settings | None = None, pipe: Pipel
              max_frames: int | None = None, **options: object) -> Iterator[Result]:
     """Iterate over a source's frames with their faces; a live one skips frames that came during work on another.
 
+    What cannot be read raises SourceError, ModelError or ImageError, all ValueErrors; the source is closed at any end.
+
     Parameters
     ----------
     source : a camera's number, a video file, a picture or a folder of pictures, a URL, `"clip"` (the embedded one), or
@@ -35,10 +37,6 @@ def pipeline(source: AnySource, *, settings: Settings | None = None, pipe: Pipel
     ------
     Result : `frame` (`image`, `time` in seconds, `index`, `name`), `tracks` (a Track for each face: `id`, `text`,
         `label`, `confidence`, `probabilities` [7], `box` and `landmarks` in pixels), `is_detection_frame`.
-
-    Raises
-    ------
-    SourceError, ModelError, ImageError, all ValueErrors; whatever ends the iteration, the source is closed.
 
     Examples
     --------
@@ -67,16 +65,14 @@ def run(source: AnySource, *, output: str | Path | None = None, tables: Iterable
         summary: Summary | None = None) -> Summary:
     """Process a source and show or write what is found. Ctrl-C and SIGTERM end it early, with all outputs complete.
 
+    Raises SinkError, and what `pipeline` raises; outputs are complete as far as they go.
+
     Parameters
     ----------
     source, settings, max_frames : as for `pipeline`. `headless` : open no window.
     output : video to write. `tables` : `.csv` and `.jsonl` files to write. `blur` : make faces unrecognizable in both.
     on_result : called with each result and its annotated frame (uint8 [H, W, 3] RGB); return False to stop.
     log : receives each line for the user. `summary` : the Summary to fill and return.
-
-    Raises
-    ------
-    SinkError, and what `pipeline` raises; outputs are complete as far as they go.
 
     Examples
     --------

@@ -23,8 +23,7 @@ class BrowserCamera(LiveView):
 
     The browser gives a camera only to a page on HTTPS or localhost; where it does not, the view says what to do. Stop,
     leaving the page, clearing the output and `stop()` give the camera back. Nothing is written to a file, but pictures
-    travel to the kernel's machine: `blur` changes what is shown, not what is sent. Tested in JupyterLab; Notebook 7 is
-    built of the same parts, Colab is untried, VS Code's notebooks refuse every camera.
+    travel to the kernel's machine: `blur` changes what is shown, not what is sent. Tested in JupyterLab alone.
 
     Parameters
     ----------

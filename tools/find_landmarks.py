@@ -1,4 +1,4 @@
-"""`python -m fer_utils.faces`: find FER2013's landmarks again and write models/landmarks.npz."""
+"""`python -m tools.find_landmarks`: find FER2013's landmarks again and write models/landmarks.npz."""
 
 import argparse
 
@@ -6,7 +6,7 @@ from fer_utils import data
 from fer_utils.faces.landmarks import store_landmarks
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(prog="python -m fer_utils.faces", description=(
+    parser = argparse.ArgumentParser(prog="python -m tools.find_landmarks", description=(
         "Find the landmarks of FER2013's faces again and write models/landmarks.npz. About 5 minutes on 2 cores; "
         "a stopped run resumes."))
     parser.parse_args()
