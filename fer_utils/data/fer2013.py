@@ -1,7 +1,5 @@
 """FER2013 and FER+ as arrays, from whatever form the user's copy has, cached after the first load."""
 
-from __future__ import annotations
-
 import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -51,12 +49,12 @@ class Fer2013:
     def __len__(self) -> int:
         return len(self.images)
 
-    def take(self, index: np.ndarray) -> Fer2013:
+    def take(self, index: np.ndarray) -> "Fer2013":
         """The samples of an index array or a mask, in that order."""
         return replace(self, images=self.images[index], labels=self.labels[index], usage=self.usage[index],
                        votes=None if self.votes is None else self.votes[index], rows=self.rows[index])
 
-    def split(self, split: str) -> Fer2013:
+    def split(self, split: str) -> "Fer2013":
         """The samples of one split ("Training", "PublicTest" or "PrivateTest"), in file order."""
         if split not in SPLITS:
             raise ValueError(f"split must be one of {', '.join(SPLITS)}; got {split!r}")

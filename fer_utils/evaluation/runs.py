@@ -1,7 +1,5 @@
 """Stored results of runs: what training leaves in `models/runs/<run>/`, written and read in one place."""
 
-from __future__ import annotations
-
 import dataclasses
 import hashlib
 import json
@@ -40,7 +38,7 @@ def stored_study(name: str, file: str, command: str) -> Path:
 def write_run(
     name: str, *, config: Mapping[str, object], history: pd.DataFrame, logits: Mapping[str, np.ndarray],
     labels: Mapping[str, np.ndarray], outcome: Mapping[str, object], calibration: Calibration,
-) -> Run:
+) -> "Run":
     """Write a finished run and return it: config.json, history.csv, predictions.npz, metrics.json.
 
     Parameters
@@ -88,7 +86,6 @@ class Run:
     metrics, history : "public" and "private" → `summary`; DataFrame, a row for each epoch.
     predictions : "public", "private": probabilities float32 [N, 7]; "public_labels", "private_labels": int8 [N].
     uncalibrated : "public", "private": probabilities float64 [N, 7] before calibration.
-    parts, whole_history : the runs that this one was fine-tuned from, and itself; their histories in one table.
 
     Examples
     --------
@@ -125,13 +122,3 @@ class Run:
         undo = Calibration(**self.outcome["calibration"]).inverse
         return {split: softmax(undo(np.log(np.maximum(self.predictions[split], 1e-30))), axis=1)
                 for split in ("public", "private")}
-
-    @property
-    def parts(self) -> list[Run]:
-        start = self.config.get("start")
-        return [*(Run(start).parts if start in list_runs() else []), self]
-
-    @property
-    def whole_history(self) -> pd.DataFrame:
-        whole = pd.concat([part.history for part in self.parts], ignore_index=True)
-        return whole.assign(epoch=whole.index + 1)

@@ -5,8 +5,6 @@ So each image gets a margin of a quarter of its side, is enlarged, and is search
 found in both are averaged, which halves their noise and removes MTCNN's slight bias to one side.
 """
 
-from __future__ import annotations
-
 import hashlib
 import os
 from collections.abc import Sequence
@@ -56,7 +54,7 @@ class Landmarks:
     passes: np.ndarray
 
     @staticmethod
-    def empty(count: int) -> Landmarks:
+    def empty(count: int) -> "Landmarks":
         """`count` images without a face."""
         points, boxes = (np.full((count, *shape), np.nan, np.float32) for shape in ((5, 2), (4,)))
         return Landmarks(points, np.zeros(count, np.float32), boxes, np.zeros(count, np.uint8))
@@ -80,16 +78,16 @@ class Landmarks:
         return np.array([np.hypot(*transform(face)[:, 0]) if np.isfinite(face).all() else np.nan
                          for face in self.points])
 
-    def take(self, index: np.ndarray) -> Landmarks:
+    def take(self, index: np.ndarray) -> "Landmarks":
         """The images of an index array or a mask, in that order."""
         return Landmarks(*(getattr(self, field.name)[index] for field in fields(self)))
 
-    def put(self, index: np.ndarray, part: Landmarks) -> None:
+    def put(self, index: np.ndarray, part: "Landmarks") -> None:
         """Write the landmarks of `part` at the places of an index array or a mask."""
         for field in fields(self):
             getattr(self, field.name)[index] = getattr(part, field.name)
 
-    def mirrored(self) -> Landmarks:
+    def mirrored(self) -> "Landmarks":
         """Landmarks found in mirrored images, as landmarks of the images themselves."""
         points, boxes = self.points[:, MIRRORED].copy(), self.boxes.copy()
         points[:, :, 0] = SIDE - 1 - points[:, :, 0]

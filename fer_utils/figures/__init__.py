@@ -4,7 +4,7 @@ from fer_utils.figures.charts import bars, class_counts, curves, heatmaps, inter
 from fer_utils.figures.face_grids import face_grid, landmark_scatter
 from fer_utils.figures.lime import faithfulness_curves, overlays
 from fer_utils.figures.realtime import stage_budget, timeline
-from fer_utils.figures.style import save, show, use
+from fer_utils.figures.style import show, use
 
 __all__ = ["bars", "class_counts", "curves", "face_grid", "faithfulness_curves", "heatmaps", "intervals",
-           "landmark_scatter", "overlays", "robustness_curves", "save", "show", "stage_budget", "timeline", "use"]
+           "landmark_scatter", "overlays", "robustness_curves", "show", "stage_budget", "timeline", "use"]

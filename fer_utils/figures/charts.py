@@ -1,7 +1,5 @@
 """Charts of tables: bars, class counts, values with intervals, curves, heatmaps. Each `title` is the figure's."""
 
-from __future__ import annotations
-
 import textwrap
 from collections.abc import Mapping, Sequence
 from typing import Any

@@ -1,7 +1,5 @@
 """Images side by side, and where landmarks lie."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 
 import numpy as np

@@ -1,7 +1,5 @@
 """LIME's maps over faces, and whether the model reacts as they say."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 import numpy as np

@@ -1,7 +1,5 @@
 """The real-time pipeline: probabilities over time, and where the milliseconds go."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 
 import numpy as np

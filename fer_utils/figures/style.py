@@ -1,7 +1,5 @@
 """One look for every figure, and one way to save it."""
 
-from __future__ import annotations
-
 import textwrap
 from collections.abc import Iterable
 from pathlib import Path
@@ -67,13 +65,7 @@ def legend(figure: Figure, axis: Axes, **options: Any) -> None:
 
 
 def save(figure: Figure, name: str) -> Path:
-    """Write a figure as <name>.png, twice 800 pixels wide, into the figure folder (`FER_FIGURE`); return its path.
-
-    Examples
-    --------
-    >>> figures.save(figures.timeline(moments, title="Probabilities"), "realtime_timeline")
-    PosixPath('…/figure/realtime_timeline.png')
-    """
+    """Write a figure as <name>.png, twice 800 pixels wide, into the figure folder (`FER_FIGURE`); return its path."""
     path = paths.figure_dir() / f"{name}.png"
     with paths.atomic(path) as temporary:
         figure.savefig(temporary, dpi=DPI, metadata={"Software": None}, pil_kwargs={"optimize": True})
@@ -81,7 +73,7 @@ def save(figure: Figure, name: str) -> Path:
 
 
 def show(figure: Figure, name: str) -> Image:
-    """Save a figure (see `save`) and return the saved picture for a notebook, shown half as wide as its pixels.
+    """Save a figure as figure/<name>.png and return the picture for a notebook, shown half as wide as its pixels.
 
     Examples
     --------

@@ -1,7 +1,5 @@
 """The command line of the models room: see `python -m fer_utils.models --help`."""
 
-from __future__ import annotations
-
 import argparse
 from collections.abc import Sequence
 

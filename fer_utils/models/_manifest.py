@@ -1,7 +1,5 @@
 """`models/manifest.json`: every shipped file with its hash, size, input and output, and what is known about it."""
 
-from __future__ import annotations
-
 import hashlib
 import json
 from pathlib import Path

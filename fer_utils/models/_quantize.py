@@ -5,8 +5,6 @@ faces, each output channel of a kernel has a scale of its own, and weights use s
 without VNNI add two products in sixteen bits. Input scaling, the last layer and the softmax stay float32.
 """
 
-from __future__ import annotations
-
 import copy
 import logging
 import tempfile

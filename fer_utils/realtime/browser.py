@@ -4,8 +4,6 @@ The page (`browser.js`) sends frames as JPEG over Jupyter's own connection; the 
 the picture back. The next frame leaves the page only when the one before was answered, so the view never lags behind.
 """
 
-from __future__ import annotations
-
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -41,7 +39,7 @@ class BrowserCamera(LiveView):
         self.page: Any = None
         super().__init__(None, **options)
 
-    def start(self) -> BrowserCamera:
+    def start(self) -> "BrowserCamera":
         """Show the view where somebody watches; the frames come when its Start button is pressed."""
         if self._widget:
             self._show()

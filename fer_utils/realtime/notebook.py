@@ -1,7 +1,5 @@
 """The real-time view inside a notebook: choose a source, watch it with a Stop button, keep the numbers for plots."""
 
-from __future__ import annotations
-
 import sys
 import threading
 import time
@@ -73,7 +71,7 @@ class LiveView:
     >>> view.wait(30).summary.labels
     """
 
-    _current: LiveView | None = None
+    _current: "LiveView | None" = None
 
     def __init__(self, source: Any, *, settings: Settings | None = None, blur: bool = False, limit: float = 600.0,
                  widget: bool | None = None) -> None:
@@ -96,7 +94,7 @@ class LiveView:
         """Whether frames are still being processed."""
         return self._thread.is_alive()
 
-    def start(self) -> LiveView:
+    def start(self) -> "LiveView":
         """Begin; shown where somebody watches."""
         if self._widget:
             self._show()
@@ -116,7 +114,7 @@ class LiveView:
         if self._thread.ident is not None and threading.current_thread() is not self._thread:
             self._thread.join()
 
-    def wait(self, seconds: float | None = None) -> LiveView:
+    def wait(self, seconds: float | None = None) -> "LiveView":
         """Wait for the end, or until `seconds` after the start. Raises the error that ended the view, if any."""
         if self._thread.ident is not None:
             self._thread.join(None if seconds is None else max(0.0, self._start + seconds - time.perf_counter()))

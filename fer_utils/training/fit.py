@@ -4,8 +4,6 @@ Nothing in an epoch depends on what happened before it except the weights and th
 dropout are made from (seed, epoch). So a killed run goes on from its last epoch and ends with the same weights.
 """
 
-from __future__ import annotations
-
 import contextlib
 import dataclasses
 import itertools
@@ -17,7 +15,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import keras
 import numpy as np
@@ -29,9 +27,6 @@ from fer_utils.models import cpu_layers, float16
 from fer_utils.training.config import TrainConfig
 from fer_utils.training.dataset import Batches, training_set
 from fer_utils.training.losses import make_loss
-
-if TYPE_CHECKING:
-    import tensorflow as tf
 
 STATE, HISTORY = "state.weights.h5", "history.csv"
 CLIPNORM = 1.0  # of the global gradient; keeps the first steps of a fresh head from shaking the backbone
@@ -184,7 +179,7 @@ def train(
     fer: data.Fer2013,
     *,
     folder: Path | None = None,
-    strategy: tf.distribute.Strategy | None = None,
+    strategy: Any = None,
     public_only: bool = False,
     verbose: bool = True,
 ) -> evaluation.Run | dict[str, Any]:
@@ -197,8 +192,8 @@ def train(
     ----------
     fer : FER2013, unaligned; aligned here where the run wants that.
     folder : where the run's state is kept until it is published; default `FER_CHECKPOINTS`/<run>.
-    strategy : spreads each batch over devices or machines. Every process calls `train` alike, and `folder` must be one
-        that all of them see; the chief alone writes.
+    strategy : a tf.distribute.Strategy, spreads each batch over devices or machines. Every process calls `train` alike,
+        and `folder` must be one that all of them see; the chief alone writes.
     public_only : to choose settings: neither predict PrivateTest nor store a run.
 
     Returns
@@ -266,8 +261,8 @@ def train(
     return _store(config, fer, final, history.assign(epoch=history["epoch"] + 1), calibration, outcome)
 
 
-def _shared_batches(batches: Batches, first_epoch: int) -> tf.data.Dataset:
-    """The batches of all epochs to come, without end and of one shape: what `tf.distribute` can divide for certain."""
+def _shared_batches(batches: Batches, first_epoch: int) -> Any:
+    """The batches of all epochs to come as an endless tf.data.Dataset of one shape: what `tf.distribute` divides."""
     import tensorflow as tf
 
     def endless() -> Iterator[tuple[np.ndarray, ...]]:

@@ -41,13 +41,6 @@ def test_a_run_is_read_as_it_was_written(store, tmp_path):
         assert run.metrics[split] == summary(LABELS, run.predictions[split])
 
 
-def test_a_run_knows_the_runs_it_was_fine_tuned_from(store, tmp_path):
-    store("resnet18_a", np.zeros((5, 7)), LABELS)
-    run = store("resnet18_b", np.zeros((5, 7)), LABELS, start="resnet18_a")
-    assert [part.name for part in run.parts] == ["resnet18_a", "resnet18_b"]
-    assert run.whole_history["epoch"].tolist() == [1, 2, 3, 4]
-
-
 def test_an_unfinished_or_missing_run(store):
     run = store("xception", np.zeros((5, 7)), LABELS)
     (run.folder / "metrics.json").unlink()

@@ -94,7 +94,7 @@ def _style():
 @pytest.mark.parametrize("name", DRAWN)
 def test_figure_is_saved_at_twice_readmes_width_and_can_be_read(name):
     figure = DRAWN[name]()
-    path = figures.save(figure, "test")
+    path = style.save(figure, "test")
     with Image.open(path) as picture:
         assert picture.width == 1606 and picture.mode == "RGBA", "a palette would spoil colour scales"
     assert all(contrast(text.get_color()) >= 4.5 for text in figure.findobj(Text) if text.get_text())

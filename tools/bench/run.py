@@ -204,13 +204,14 @@ def private_test() -> tuple[np.ndarray, np.ndarray] | None:
 def save(results: dict[str, Any]) -> list[Path]:
     """Write bench.json and bench.png into the figure folder."""
     from fer_utils import figures
+    from fer_utils.figures.style import save as save_figure
     from tools.bench.figure import overview
 
     figures.use()
     path = paths.figure_dir() / f"{NAME}.json"
     with paths.atomic(path) as temporary:
         temporary.write_text(json.dumps(results, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
-    return [path, figures.save(overview(results), NAME)]
+    return [path, save_figure(overview(results), NAME)]
 
 
 def main(arguments: list[str] | None = None) -> int:
