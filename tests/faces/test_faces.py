@@ -32,6 +32,6 @@ def test_detection_and_alignment_need_only_light_packages():
 
 
 def test_the_command_keeps_the_stored_landmarks_when_there_is_only_the_sample():
-    command = [sys.executable, "-m", "fer_utils.faces"]
+    command = [sys.executable, "-m", "tools.find_landmarks"]
     done = subprocess.run(command, cwd=paths.ROOT, capture_output=True, text=True, timeout=120)
     assert done.returncode == 2 and "FER_DATA: " in done.stderr
