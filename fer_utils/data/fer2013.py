@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from fer_utils import paths
-from fer_utils.data import download, readers, sample
+from fer_utils.data import sample
 from fer_utils.data.classes import CLASSES, SIDE, SPLITS, VOTE_CLASSES, DataError
 
 _VOTES_FILE = "fer2013new.csv"
@@ -90,6 +90,8 @@ def load(source: str | Path | None = None, *, votes: str | Path | None = None) -
     >>> load("sample").votes.shape
     (3600, 10)
     """
+    from fer_utils.data import readers  # not at the demo's start: 20 ms
+
     place = _find(source)
     is_sample = place == sample.SAMPLE
     if is_sample and votes is not None:
@@ -205,6 +207,7 @@ def describe(fer: Fer2013) -> str:
 
 def _find(source: str | Path | None) -> Path:
     """The file or folder to load."""
+    from fer_utils.data import download, readers
     named = source if source is not None else paths.data_source()
     if named is None:
         mine = readers.contents(paths.DATA) if paths.DATA.is_dir() else None
@@ -246,6 +249,7 @@ def _misfit(fer: Fer2013, votes: np.ndarray, usage: np.ndarray) -> str | None:
 
 def _cached(path: Path, build: Callable[[], dict]) -> dict[str, np.ndarray]:
     """What `build` makes of `path`, from the cache while no file there changes its name, size or time."""
+    from fer_utils.data import readers
     files = [path / name for name in readers.files_below(path)] or [path]
     state = [(str(file), info.st_size, info.st_mtime_ns) for file in files for info in [file.stat()]]
     key = hashlib.blake2b(f"{_FORMAT} {state}".encode(errors="surrogateescape"), digest_size=12).hexdigest()
