@@ -168,7 +168,16 @@ def mobilenet_v3_large(lite0: Arrays, inputs: Iterable[np.ndarray]) -> keras.Mod
     hidden = _strongest(np.abs(lite0["_blocks.14._bn0.weight"]), width)
     layer("conv_1").set_weights([_conv(lite0["_blocks.14._expand_conv.weight"])[:, :, :inputs_, hidden]])
     layer("conv_1_bn").set_weights(_norm(lite0, "_blocks.14._bn0", hidden))
-    models.reestimate_batchnorm(model, inputs)
+    import keras
+
+    # In float64, so that the file is the same to the byte on every processor: its hash stands in a run's record.
+    policy = keras.config.dtype_policy()
+    keras.config.set_dtype_policy("float64")
+    exact = models.build("mobilenet_v3_large", weights=None)
+    keras.config.set_dtype_policy(policy)
+    exact.set_weights(model.get_weights())
+    models.reestimate_batchnorm(exact, inputs)
+    model.set_weights(exact.get_weights())
     return model
 
 
