@@ -12,9 +12,10 @@ from pathlib import Path
 import numpy as np
 
 from fer_utils.realtime._pipeline import Pipeline, Result, Settings
+from fer_utils.realtime.opening import open_source
 from fer_utils.realtime.overlay import annotate
 from fer_utils.realtime.sinks import SinkError, Table, VideoSink, Window, copy_sound
-from fer_utils.realtime.sources import Source, open_source
+from fer_utils.realtime.sources import Source
 from fer_utils.realtime.summary import Summary
 
 AnySource = int | str | Path | Iterable[np.ndarray] | Source

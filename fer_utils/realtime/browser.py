@@ -13,7 +13,8 @@ import numpy as np
 
 from fer_utils.realtime._pipeline import Result
 from fer_utils.realtime.notebook import LiveView, picture_and_caption
-from fer_utils.realtime.sources import Buffered, decode
+from fer_utils.realtime.pictures import decode
+from fer_utils.realtime.sources import Buffered
 
 
 class BrowserCamera(LiveView):

@@ -11,7 +11,8 @@ import numpy as np
 
 from fer_utils.realtime._pipeline import Result, Settings
 from fer_utils.realtime._run import run
-from fer_utils.realtime.sources import CLIP, SourceError, open_source
+from fer_utils.realtime.opening import open_source
+from fer_utils.realtime.sources import CLIP, SourceError
 from fer_utils.realtime.summary import Summary
 from fer_utils.realtime.tracker import Track
 

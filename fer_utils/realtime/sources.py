@@ -17,7 +17,6 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from fer_utils import data
 from fer_utils.faces import ImageError
 from fer_utils.faces.preprocess import to_uint8
 
@@ -27,7 +26,6 @@ os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")
 cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
 
 CLIP = "clip"
-PICTURES = (".bmp", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp")
 ALLOWED = f"a camera's number (0, 1, …), a video, a picture, a folder of pictures, a URL (rtsp://, http://) or {CLIP!r}"
 # What a camera is asked for; it may choose another size. A driver's queue of old frames is what makes live views lag.
 CAMERA = {cv2.CAP_PROP_FRAME_WIDTH: 640, cv2.CAP_PROP_FRAME_HEIGHT: 480, cv2.CAP_PROP_BUFFERSIZE: 1}
@@ -73,16 +71,6 @@ def as_frame(image: np.ndarray) -> np.ndarray:
         raise ImageError(f"image: must be [H, W] or [H, W, 1, 3 or 4] and not empty; got {list(image.shape)}")
     image = to_uint8(image).reshape(*image.shape[:2], channels)
     return np.ascontiguousarray(np.broadcast_to(image, (*image.shape[:2], 3)) if channels == 1 else image[:, :, :3])
-
-
-def decode(content: bytes | memoryview) -> np.ndarray | None:
-    """An encoded picture (JPEG, PNG …) as uint8 [H, W, 3] RGB; None when it is none, or larger than OpenCV accepts."""
-    try:
-        # imdecode instead of imread: file names outside ASCII work on Windows too.
-        bgr = cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_COLOR)
-    except cv2.error:
-        return None
-    return None if bgr is None else as_frame(bgr[:, :, ::-1])
 
 
 class Closing(AbstractContextManager):
@@ -214,49 +202,6 @@ class Capture(Buffered):
         self.stop()
         # A read that hangs in the driver cannot be interrupted: the thread releases the device when it returns.
         self._thread.join(timeout=self._patience)
-
-
-class Pictures(Source):
-    """A picture, or a folder of them in name order: each stands alone, one a second."""
-
-    still, fps = True, 1.0
-
-    def __init__(self, path: Path) -> None:
-        super().__init__(str(path))
-        self.files = [path] if path.is_file() else sorted(f for f in path.iterdir() if f.suffix.lower() in PICTURES)
-        if not self.files:
-            raise SourceError(f"source: the folder {path} holds no picture ({', '.join(PICTURES)})")
-
-    def __iter__(self) -> Iterator[Frame]:
-        index = 0
-        for file in self.files:
-            if (image := decode(file.read_bytes())) is not None:
-                yield Frame(image, float(index), index, file.name)
-                index += 1
-            else:
-                self.notes.append(f"{file} cannot be read as a picture and was left out")
-        if not index:
-            raise SourceError(f"source: no picture in {self.title} can be read")
-
-
-def open_source(source: int | str | Path | Iterable[np.ndarray] | Source, *, patience: float = 5.0) -> Source:
-    """What `source` (see `pipeline`) names; SourceError when it is missing or unreadable.
-
-    `patience`: seconds to wait for a live frame, and to try to open a device that went away, before giving up.
-    """
-    if isinstance(source, Source):
-        return source
-    if isinstance(source, (int, np.integer)) or (isinstance(source, str) and source.strip().isdecimal()):
-        return Capture(int(source), patience=patience)
-    if not isinstance(source, (str, Path)):
-        return Source("frames", (Frame(as_frame(image), i / Source.fps, i) for i, image in enumerate(source)))
-    if source == CLIP:
-        return Capture(data.clip_path(), title="the embedded clip", patience=patience)
-    if "://" in str(source):
-        return Capture(str(source), patience=patience)
-    path = Path(source).expanduser()
-    is_picture = path.is_dir() or (path.is_file() and path.suffix.lower() in PICTURES)
-    return Pictures(path) if is_picture else Capture(path, patience=patience)
 
 
 def open_capture(target: int | str | Path, patience: float) -> cv2.VideoCapture:

@@ -18,7 +18,7 @@ import cv2
 import nbformat
 
 from fer_utils import paths
-from fer_utils.realtime.sources import open_source
+from fer_utils.realtime.opening import open_source
 
 T = TypeVar("T")
 

@@ -19,7 +19,8 @@ import pytest
 
 from fer_utils.models import ModelError
 from fer_utils.realtime import BrowserCamera, Settings
-from fer_utils.realtime.sources import Buffered, CaptureLost, open_source
+from fer_utils.realtime.opening import open_source
+from fer_utils.realtime.sources import Buffered, CaptureLost
 
 
 @pytest.fixture(scope="module")

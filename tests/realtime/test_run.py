@@ -22,7 +22,8 @@ from fer_utils.data import CLASSES
 from fer_utils.faces import ImageError
 from fer_utils.realtime import Settings, pipeline, run
 from fer_utils.realtime.__main__ import main
-from fer_utils.realtime.sources import CaptureLost, open_source
+from fer_utils.realtime.opening import open_source
+from fer_utils.realtime.sources import CaptureLost
 
 NOISE = np.random.default_rng(0).integers(0, 256, (60, 120, 160, 3), np.uint8)
 
