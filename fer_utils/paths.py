@@ -24,6 +24,7 @@ MODELS = ROOT / "models" if _CHECKOUT else _PACKAGE / "shipped"
 NOTEBOOKS = ROOT / "notebooks"
 FIGURE = ROOT / "figure"
 DATA = ROOT / "data"
+KAGGLE = Path("/kaggle/input")  # where Kaggle's notebooks find their data, read-only
 WEIGHTS = ROOT / "weights"
 
 

@@ -1,6 +1,9 @@
-"""FER2013 from Kaggle through kagglehub, never in anybody's way: in a process of its own, silent, and remembered."""
+"""FER2013 from Kaggle: attached to a notebook there, or through kagglehub, never in anybody's way: in a process of its
+own, silent, and remembered.
+"""
 
 import importlib.util
+import re
 import subprocess
 import sys
 import time
@@ -10,6 +13,7 @@ from fer_utils import paths
 from fer_utils.data.readers import contents
 
 _DATASET = "msambare/fer2013"
+_NAMES = re.compile(r"(?<![a-z])fer(plus)?(?![a-z])|facial-expression-recognition-challenge")  # of folders with FER2013
 _RETRY = 3600.0  # seconds for which a failure is remembered, so that eight notebooks wait once
 
 # The competition's own archive is lossless but asks for an account; the data set holds JPEGs and asks for nothing.
@@ -24,12 +28,21 @@ except Exception:
 """
 
 
+def attached() -> Path | None:
+    """FER2013 among the data sets of a Kaggle notebook, a table or archive before pictures; else None."""
+    folders = [f for pattern in ("*", "competitions/*", "datasets/*/*") for f in sorted(paths.KAGGLE.glob(pattern))]
+    found = [contents(folder) for folder in folders if folder.is_dir() and _NAMES.search(folder.name.lower())]
+    return min(filter(None, found), key=Path.is_dir, default=None)
+
+
 def find() -> Path | None:
-    """A file or folder with FER2013 from Kaggle: downloaded before, or now when network and account allow, else None.
+    """A file or folder with FER2013 from Kaggle: attached, downloaded before, or now if it can be had, else None.
 
     kagglehub gives up by itself: 5 s for a connection, 15 s without a byte. A failure is not tried again for an hour.
     Downloads (60 to 100 MB) go to the cache folder. Nothing is ever asked on the screen.
     """
+    if place := attached():
+        return place
     # What kagglehub downloaded earlier for anybody: the newest complete version of the data set.
     theirs = Path.home() / ".cache" / "kagglehub" / "datasets" / _DATASET
     versions = [v for v in theirs.glob("versions/*") if v.name.isdigit() and (theirs / f"{v.name}.complete").is_file()]

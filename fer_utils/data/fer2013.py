@@ -13,7 +13,7 @@ from fer_utils.data.classes import CLASSES, SIDE, SPLITS, VOTE_CLASSES, DataErro
 
 _VOTES_FILE = "fer2013new.csv"
 _OFFICIAL = [28709, 3589, 3589]  # images of the three splits
-_FORMAT = 2  # part of every cache key: raise it when the readers change what they return
+_FORMAT = 3  # part of every cache key: raise it when the readers change what they return
 
 
 @dataclass(frozen=True)
@@ -77,7 +77,8 @@ def load(source: str | Path | None = None, *, votes: str | Path | None = None) -
     Parameters
     ----------
     source : a file or a folder in any form that FER2013 comes in (fer2013.csv plain, .gz, .xz or .zip,
-        fer2013.tar.gz, icml_face_data.csv, train/<class>/*.jpg), or "sample" for the embedded sample.
+        fer2013.tar.gz, icml_face_data.csv, Parquet, train/<class>/*.jpg, FER+'s FER2013Train/), or "sample" for the
+        embedded sample.
     votes : FER+'s fer2013new.csv; else FER_PLUS, or the file of that name beside the data, in FER_DATA's folder or in
         data/.
 
@@ -94,14 +95,17 @@ def load(source: str | Path | None = None, *, votes: str | Path | None = None) -
 
     place = _find(source)
     is_sample = place == sample.SAMPLE
-    if is_sample and votes is not None:
-        raise DataError(f"votes must be None for the embedded sample, which brings its own; got {votes}")
     path = readers.contents(place)
     if path is None:
         raise DataError(f"{place} holds no FER2013; {readers.EXPECTED}")
     raw = readers.Raw(**_cached(path, lambda: readers.read(path)._asdict()))
-    fer = Fer2013(raw.images, raw.labels, raw.usage, None, "the embedded sample" if is_sample else str(path), is_sample,
-                  bool(raw.official_splits), np.arange(len(raw.labels), dtype=np.int32))
+    origin = "the embedded sample" if is_sample else str(path)
+    fer = Fer2013(raw.images, raw.labels, raw.usage, None, origin, is_sample, bool(raw.official_splits),
+                  np.arange(len(raw.labels), dtype=np.int32))
+    if votes is not None and (is_sample or len(raw.votes)):
+        raise DataError(f"votes must be None for {origin}, which brings its own; got {votes}")
+    if len(raw.votes):
+        return replace(fer, votes=raw.votes, notes=("labels: the class with most FER+ votes, not FER2013's own label",))
     file = sample.SAMPLE_VOTES if is_sample else _votes_file(votes, (place, path))
     if file is None:
         return fer
@@ -230,8 +234,9 @@ def _votes_file(votes: str | Path | None, near: tuple[Path, ...]) -> Path | None
             raise DataError(f"votes must be FER+'s {_VOTES_FILE}; {file} is no file")
         return file
     places = [*near, Path(paths.data_source() or paths.DATA).expanduser(), paths.DATA]
-    files = [(place if place.is_dir() else place.parent) / _VOTES_FILE for place in places]
-    return next((file for file in files if file.is_file()), None)
+    folders = [place if place.is_dir() else place.parent for place in places]
+    files = (file for folder in folders if folder.is_dir() for file in sorted(folder.iterdir()))
+    return next((file for file in files if file.name.lower() == _VOTES_FILE), None)
 
 
 def _misfit(fer: Fer2013, votes: np.ndarray, usage: np.ndarray) -> str | None:

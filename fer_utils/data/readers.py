@@ -1,4 +1,4 @@
-"""FER2013 and FER+ in files: a CSV plain or compressed, archives, folders of pictures. `data.load` calls it.
+"""FER2013 and FER+ in files: a CSV plain or compressed, Parquet, archives, folders of pictures. `data.load` calls it.
 
 Archives are read in place, nothing is unpacked to disk, and a picture's size is checked before it is decoded.
 """
@@ -13,22 +13,28 @@ import tarfile
 import warnings
 import zipfile
 import zlib
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path, PurePosixPath
 from typing import BinaryIO, NamedTuple
 
 import numpy as np
 
-from fer_utils.data.classes import CLASSES, SIDE, SPLITS, VOTE_NAMES, DataError
+from fer_utils.data import _parquet
+from fer_utils.data.classes import CLASSES, SIDE, SPLITS, VOTE_CLASSES, VOTE_NAMES, DataError
 
+_PICTURES = (".jpg", ".jpeg", ".png")
+_FERPLUS_LISTS = ("fer2013train/label.csv", "fer2013valid/label.csv", "fer2013test/label.csv")
 EXPECTED = "expected fer2013.csv, icml_face_data.csv, an archive, or train/<class>/*.jpg and test/<class>/*.jpg"
 _ARCHIVE = re.compile(r"(fer-?2013|icml_face_data|archive|challenges-in-representation-).*\.(tar|tar\.[gx]z|tgz|zip)")
 _TABLE = re.compile(r"((?:.*[^a-z])?fer.*|icml_face_data)\.csv(\.gz|\.xz|\.zip)?")
 _BROKEN = (EOFError, OSError, zlib.error, lzma.LZMAError, tarfile.TarError, zipfile.BadZipFile, NotImplementedError,
            RuntimeError)  # fmt: skip  # zipfile raises the last two for unknown compression and for a password
 _EMOTIONS = tuple(map(str, range(len(CLASSES))))
-_TEST = len(SPLITS)  # a picture of PublicTest or PrivateTest, not known which
-_SPLIT_FOLDERS = {"train": 0, "training": 0, "publictest": 1, "privatetest": 2, "test": _TEST, "validation": _TEST}
+_TEST, _VALIDATION = 3, 4  # side by side PublicTest and PrivateTest are meant; one alone holds both
+_SPLIT_FOLDERS = {alias: index for index, aliases in enumerate((
+    "train training fer2013train", "publictest fer2013valid", "privatetest fer2013test", "test",
+    "validation valid val")) for alias in aliases.split()}  # fmt: skip
 _CLASS_FOLDERS = {alias: index for index, aliases in enumerate((
     "angry anger 0", "disgust disgusted 1", "fear fearful 2", "happy happiness 3", "sad sadness 4",
     "surprise surprised 5", "neutral 6")) for alias in aliases.split()}  # fmt: skip
@@ -42,6 +48,7 @@ class Raw(NamedTuple):
     usage: np.ndarray  # int8 [N]
     official_splits: bool = True  # PublicTest and PrivateTest are known
     official_order: bool = True  # sample i is row i of fer2013.csv, so that FER+ votes can be joined by row
+    votes: np.ndarray = np.zeros((0, len(VOTE_NAMES)), np.uint8)  # [N, 10] where labels were made of FER+'s votes
 
 
 def read(path: Path) -> Raw:
@@ -53,11 +60,13 @@ def read(path: Path) -> Raw:
             magic = file.read(6)
         if magic.startswith(b"PK"):
             with zipfile.ZipFile(path) as archive:
-                return _read_members(archive.namelist(), archive.open, str(path))
+                return _read_members(_shown(archive.namelist()), archive.open, str(path))
         if tarfile.is_tarfile(path):
             with tarfile.open(path) as archive:
                 files = [member.name for member in archive if member.isfile()]  # no links: they may point anywhere
-                return _read_members(files, archive.extractfile, str(path))
+                return _read_members(_shown(files), archive.extractfile, str(path))
+        if magic.startswith(b"PAR1"):
+            return _read_parquet([path.name], lambda _: open(path, "rb"), str(path.parent))
         # gzip or xz by what the file holds, whatever its name says
         opener = gzip.open if magic.startswith(b"\x1f\x8b") else lzma.open if magic == b"\xfd7zXZ\0" else open
         with opener(path, "rb") as stream:
@@ -68,9 +77,14 @@ def read(path: Path) -> Raw:
 
 
 def files_below(folder: Path) -> list[str]:
-    """Names of all files in a folder and below, relative to it, sorted."""
-    return sorted(Path(parent, name).relative_to(folder).as_posix()
-                  for parent, _, names in os.walk(folder, followlinks=True) for name in names)
+    """Names of all files in a folder and below, relative to it, sorted; hidden ones are left out."""
+    return _shown(sorted(Path(parent, name).relative_to(folder).as_posix()
+                         for parent, _, names in os.walk(folder, followlinks=True) for name in names))
+
+
+def _shown(names: list[str]) -> list[str]:
+    """Without what Jupyter, macOS and editors leave behind: `.ipynb_checkpoints/…`, `__MACOSX/…`, `._1.jpg`."""
+    return [name for name in names if not re.search(r"(^|/)(\.[^./]|__macosx/)", name, re.IGNORECASE)]
 
 
 def contents(path: Path) -> Path | None:
@@ -80,7 +94,7 @@ def contents(path: Path) -> Path | None:
     names = files_below(path)
     if best := _best(names):
         return path / best
-    return path if _pictures(names) else None
+    return path if _having(names, *_PICTURES, ".parquet") else None
 
 
 def _best(names: list[str]) -> str | None:
@@ -88,7 +102,7 @@ def _best(names: list[str]) -> str | None:
     found = []
     for name in names:
         file = PurePosixPath(name).name.lower()
-        if file.startswith("fer2013new") or "__macosx" in name.lower():
+        if file.startswith("fer2013new"):
             continue
         if table := _TABLE.fullmatch(file):
             found.append(({"fer2013": 0, "icml_face_data": 1}.get(table[1], 3), name.count("/"), name))
@@ -97,17 +111,19 @@ def _best(names: list[str]) -> str | None:
     return min(found)[2] if found else None
 
 
-def _pictures(names: list[str]) -> list[str]:
-    return [n for n in names if n.lower().endswith((".jpg", ".jpeg", ".png")) and "__macosx" not in n.lower()]
+def _having(names: list[str], *endings: str) -> list[str]:
+    return [name for name in names if name.lower().endswith(endings)]
 
 
 def _read_members(names: list[str], fetch: Callable[[str], BinaryIO], origin: str) -> Raw:
-    """The best CSV of an archive or folder, or else its pictures."""
-    table = _best([name for name in names if name.lower().endswith(".csv")])
-    if table is None:
-        return _read_pictures(_pictures(names), fetch, origin)
-    with fetch(table) as stream:
-        return _read_csv(stream, f"{origin}: {table}")
+    """The best CSV of an archive or folder, or else its Parquet files, or else its pictures."""
+    if table := _best(_having(names, ".csv")):
+        with fetch(table) as stream:
+            return _read_csv(stream, f"{origin}: {table}")
+    if files := _having(names, ".parquet"):
+        return _read_parquet(files, fetch, origin)
+    pictures, lists = _having(names, *_PICTURES), _having(names, *_FERPLUS_LISTS)
+    return _read_ferplus(lists, pictures, fetch, origin) if lists else _read_pictures(pictures, fetch, origin)
 
 
 def _read_csv(stream: BinaryIO, name: str) -> Raw:
@@ -172,27 +188,78 @@ def read_votes(path: Path) -> dict[str, np.ndarray]:
     return {"votes": votes.to_numpy(np.uint8), "usage": usage.to_numpy(np.int8)}
 
 
-def _read_pictures(names: list[str], fetch: Callable[[str], BinaryIO], origin: str) -> Raw:
-    """Pictures in train/<class>/ and test/<class>/; `fetch` is called in the order of `names`."""
+def _read_pictures(names: list[str], fetch: Callable[[str], BinaryIO], origin: str, places: dict | None = None) -> Raw:
+    """Pictures in train/<class>/ and test/<class>/, or at `places`; `fetch` is called in the order of `names`."""
     pictures = []
     for name in names:
-        if place := _place(name, origin):
+        if place := _place(name, origin) if places is None else places.get(name):
             with fetch(name) as stream:
                 pictures.append((*place, _decode(stream.read(1 << 20), f"{origin}: {name}")))  # it has a few kilobytes
-    if not pictures:
+    return _assemble(pictures, origin)
+
+
+def _assemble(samples: list[tuple[int, int, str, int, np.ndarray]], origin: str) -> Raw:
+    """Samples (split, number, path, class, image) in FER2013's order, where the numbers tell it."""
+    if not samples:
         raise DataError(f"{origin}: holds no FER2013; {EXPECTED}")
-    # FER2013's order, when the numbers count its rows or each split's; others, as in Kaggle's copy, name no row.
-    pictures.sort()  # by split, number and path, which is never twice the same
-    whole = sorted(p[1] for p in pictures) == list(range(len(pictures)))
+    both = {_VALIDATION, _TEST} <= {sample[0] for sample in samples}
+    meaning = {0: 0, 1: 1, 2: 2, _VALIDATION: 1 if both else _TEST, _TEST: 2 if both else _TEST}
+    # By split, number and path, which is never twice the same.
+    samples = sorted((meaning[split], *rest) for split, *rest in samples)
+    # The numbers may count FER2013's rows or each split's; others, as in Kaggle's copy, name no row.
+    whole = sorted(sample[1] for sample in samples) == list(range(len(samples)))
     if whole:
-        pictures.sort(key=lambda p: p[1])
-    usage, numbers, _, labels, images = (np.array(column) for column in zip(*pictures, strict=True))
+        samples.sort(key=lambda sample: sample[1])
+    usage, numbers, _, labels, images = (np.array(column) for column in zip(*samples, strict=True))
     counted = whole or all((numbers[usage == s] == np.arange((usage == s).sum())).all() for s in range(_TEST))
     known = bool((usage < _TEST).all())
     for label in range(len(CLASSES)):  # test pictures of unknown split go half and half, class by class
         rows = np.flatnonzero((usage == _TEST) & (labels == label))
         usage[rows[0::2]], usage[rows[1::2]] = 1, 2
     return Raw(images, labels.astype(np.int8), usage.astype(np.int8), known, known and counted)
+
+
+def _read_parquet(names: list[str], fetch: Callable[[str], BinaryIO], origin: str) -> Raw:
+    """Rows of Parquet files; a row's own split wins over the one in its file's name (`data/train-00000-of-00001…`)."""
+    samples, seen = [], Counter()
+    for name in sorted(names):
+        words = [_SPLIT_FOLDERS.get(word) for word in re.findall("[a-z]+", name.lower())]
+        by_name = next((split for split in reversed(words) if split is not None), None)
+        with fetch(name) as stream:
+            for row, (label, pixels, split) in enumerate(_parquet.rows(stream, f"{origin}: {name}")):
+                where = f"{origin}: {name}, row {row} (counted from 0)"
+                place = _SPLIT_FOLDERS.get(str(split).lower(), by_name), _CLASS_FOLDERS.get(label.lower())
+                if None in place:
+                    raise DataError(f"{where}: cannot place label {label!r} of split {split!r}; expected one of "
+                                    f"{', '.join(CLASSES)}, and Usage or a file name with train, validation or test")
+                image = _decode(pixels, where) if isinstance(pixels, bytes) else _pixels(pixels, where)
+                samples.append((place[0], seen[place[0]], name, place[1], image))
+                seen[place[0]] += 1
+    return _assemble(samples, origin)
+
+
+def _read_ferplus(lists: list[str], names: list[str], fetch: Callable[[str], BinaryIO], origin: str) -> Raw:
+    """FER+'s own folders FER2013Train, …Valid and …Test; the labels are made of its votes, which lie in label.csv."""
+    votes, places = {}, {}
+    for name in lists:
+        with fetch(name) as stream:
+            for row in csv.reader(io.TextIOWrapper(stream, "utf-8-sig", newline="")):
+                try:  # the picture's name, the face's box, ten votes
+                    votes[_folder(name), row[0]] = np.array(row[2:], np.uint8).reshape(len(VOTE_NAMES))
+                except (ValueError, IndexError, OverflowError) as error:
+                    raise DataError(f"{origin}: {name}: not a row of FER+: {','.join(row)[:80]}") from error
+    for name in names:
+        key = _folder(name), PurePosixPath(name).name
+        best = int(votes[key].argmax()) if key in votes else len(VOTE_CLASSES)
+        if best < len(VOTE_CLASSES):  # no class stands for contempt, unknown and "not a face"
+            places[name] = _SPLIT_FOLDERS[key[0]], -1, name, VOTE_CLASSES[best]
+    raw = _read_pictures(names, fetch, origin, places)
+    order = [PurePosixPath(name) for _, _, name, _ in sorted(places.values())]
+    return raw._replace(votes=np.array([votes[_folder(name), name.name] for name in order]))
+
+
+def _folder(path: str | PurePosixPath) -> str:
+    return PurePosixPath(path).parent.name.lower()
 
 
 def _place(path: str, origin: str) -> tuple[int, int, str, int] | None:
@@ -215,7 +282,9 @@ def _decode(data: bytes, where: str) -> np.ndarray:
     try:
         with Image.open(io.BytesIO(data)) as picture:
             if picture.size == (SIDE, SIDE):  # known from the header: nothing large is ever decoded
-                return np.asarray(picture.convert("L"))
+                # Pillow would clip 16 bits; some such files hold values of 8 bits all the same.
+                deep = np.asarray(picture if picture.mode.startswith("I") else picture.convert("L"))
+                return (deep >> 8 if deep.max() > 255 else deep).astype(np.uint8)
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
         raise DataError(f"{where}: unreadable picture ({str(error)[:80]})") from error
     raise DataError(f"{where}: the picture is {' × '.join(map(str, picture.size))}, expected {SIDE} × {SIDE}")

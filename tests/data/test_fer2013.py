@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from fer_forms import FORMS, csv_text, picture_files, small, write_folder, write_votes
+from fer_forms import FORMS, csv_text, ferplus_files, picture_files, small, write_folder, write_votes
 
 from fer_utils import data, paths
 from fer_utils.data import DataError, Fer2013
@@ -21,6 +21,7 @@ def own_places(tmp_path, monkeypatch):
     monkeypatch.setenv("FER_CACHE", str(tmp_path / "cache"))
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
     monkeypatch.setattr(paths, "DATA", tmp_path / "no data here")
+    monkeypatch.setattr(paths, "KAGGLE", tmp_path / "no Kaggle here")
 
 
 def write_csv(folder, raw=RAW):
@@ -159,6 +160,25 @@ def test_an_empty_data_folder_is_passed_over(tmp_path, monkeypatch):
     assert len(data.load()) == 35
 
 
+@pytest.mark.parametrize("place", [
+    "fer2013", "datasets/msambare/fer2013", "emotion-detection-fer/images",
+    "challenges-in-representation-learning-facial-expression-recognition-challenge",
+    "competitions/challenges-in-representation-learning-facial-expression-recognition-challenge",
+])
+def test_what_is_attached_to_a_kaggle_notebook_is_found_and_left_as_it_is(tmp_path, monkeypatch, place):
+    root = tmp_path / "kaggle" / "input"
+    write_folder(root / "cats-and-differences" / "train" / "cat", {"1.png": b"junk"})
+    write_folder(root / place, picture_files(RAW, "other"))
+    monkeypatch.setattr(paths, "KAGGLE", root)
+    before = sorted(root.rglob("*"))
+    fer = data.load()
+    np.testing.assert_array_equal(fer.images, RAW.images)
+    assert not fer.is_sample and fer.official_splits
+    write_folder(root / "fer2013-table", {"icml_face_data.csv": csv_text(small(21))})
+    assert len(data.load()) == 21, "the table is lossless"
+    assert len(sorted(root.rglob("*"))) == len(before) + 2
+
+
 @pytest.mark.parametrize("named", [False, True])
 def test_without_any_data_or_by_its_name_the_sample_is_loaded(tmp_path, monkeypatch, named):
     failed = tmp_path / "cache" / "kaggle" / "failed"
@@ -216,7 +236,7 @@ def test_votes_are_found_beside_the_data_in_fer_data_in_data_and_by_fer_plus(tmp
     with monkeypatch.context() as context:
         context.setenv("FER_PLUS", str(file.rename(tmp_path / "c" / "any name.csv")))
         assert data.load(path).votes is not None
-    write_votes(tmp_path / "a" / "fer2013new.csv", RAW)
+    write_votes(tmp_path / "a" / "FER2013new.CSV", RAW)
     assert data.load(path).votes is not None
     assert data.load(tmp_path / "a").votes is not None
 
@@ -231,6 +251,14 @@ def test_votes_join_pictures_only_when_their_numbers_tell_the_row(tmp_path, nami
     if not joined:
         with pytest.raises(DataError, match="cannot be joined"):
             data.load(folder, votes=file)
+
+
+def test_ferplus_own_folders_bring_their_votes_and_say_whose_the_labels_are(tmp_path):
+    fer = data.load(write_folder(tmp_path / "plus", ferplus_files(RAW)))
+    assert len(fer) == 32 and fer.votes.shape == (32, 10)
+    assert "labels: the class with most FER+ votes, not FER2013's own label" in data.describe(fer)
+    with pytest.raises(DataError, match="votes must be None for .*plus, which brings its own"):
+        data.load(tmp_path / "plus", votes=write_votes(tmp_path / "votes.csv", RAW))
 
 
 def other_rows():

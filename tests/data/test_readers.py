@@ -5,14 +5,30 @@ from __future__ import annotations
 import gzip
 import io
 import lzma
+import sys
 import tarfile
 
 import numpy as np
 import pytest
-from fer_forms import csv_text, icml_text, picture_files, png, small, write_folder, write_tar, write_votes, write_zip
+from fer_forms import (
+    VOTE_OF_CLASS,
+    csv_text,
+    ferplus_files,
+    icml_text,
+    parquet_files,
+    picture_files,
+    png,
+    rows,
+    small,
+    write_folder,
+    write_parquet,
+    write_tar,
+    write_votes,
+    write_zip,
+)
 from PIL import Image
 
-from fer_utils.data import DataError
+from fer_utils.data import CLASSES, DataError
 from fer_utils.data.readers import contents, read, read_votes
 
 RAW = small()
@@ -206,9 +222,129 @@ def test_jpeg_pictures_load(tmp_path):
     assert (loaded.labels[0], loaded.usage[0]) == (2, 2)
 
 
-def test_macos_leftovers_in_a_zip_are_passed_over(tmp_path):
-    path = write_zip(tmp_path / "archive.zip", {**FILES, f"__MACOSX/{ONE}": b"junk", "__MACOSX/._fer2013.csv": b"junk"})
+@pytest.mark.parametrize("folder", ["validation", "val", "valid"])
+def test_validation_and_test_are_the_two_test_splits_only_side_by_side(tmp_path, folder):
+    files = {name.replace("validation", folder): content for name, content in picture_files(RAW, "folders").items()}
+    loaded = read(write_folder(tmp_path / "both", files))
+    same(loaded)
+    assert loaded.official_splits
+    alone = read(write_folder(tmp_path / "one", {name: files[name] for name in files if not name.startswith("test")}))
+    assert not alone.official_splits and abs((alone.usage == 1).sum() - (alone.usage == 2).sum()) <= 7
+    # A file's name wins over its folder's.
+    swapped = {f"test/fear/PublicTest_{10 * i}.png": png(image) for i, image in enumerate(RAW.images[:3])}
+    swapped |= {f"{folder}/fear/PrivateTest_{10 * i}.png": png(image) for i, image in enumerate(RAW.images[3:7])}
+    loaded = read(write_folder(tmp_path / "named", swapped))
+    assert loaded.usage.tolist() == [1] * 3 + [2] * 4 and loaded.official_splits
+    np.testing.assert_array_equal(loaded.images, RAW.images[:7])
+
+
+LEFTOVERS = [
+    f"__MACOSX/{ONE}", "__MACOSX/._fer2013.csv", f"{ONE.rpartition('/')[0]}/.ipynb_checkpoints/im1-checkpoint.png",
+    f"{ONE.rpartition('/')[0]}/._im1.png", ".git/fer2013.csv", "train/Thumbs.db", "train/angry/desktop.ini",
+]
+
+
+@pytest.mark.parametrize("write", [
+    lambda place, files: write_folder(place, files), lambda place, files: write_zip(place / "archive.zip", files),
+    lambda place, files: write_tar(place / "fer2013.tar", files),
+], ids=["folder", "zip", "tar"])
+def test_what_macos_jupyter_and_windows_leave_behind_is_passed_over(tmp_path, write):
+    path = write(tmp_path, {**FILES, **dict.fromkeys(LEFTOVERS, b"junk")})
     np.testing.assert_array_equal(read(path).images, RAW.images)
+    assert contents(tmp_path) == path
+
+
+@pytest.mark.parametrize(("factor", "name"), [(257, "16 bits"), (256, "shifted"), (1, "8 bits in 16")])
+def test_16_bit_pictures_are_scaled_not_clipped(tmp_path, factor, name):
+    deep = RAW.images[0].astype(np.uint16) * factor
+    loaded = read(write_folder(tmp_path, {"train/happy/Training_0.png": png(deep)}))
+    np.testing.assert_array_equal(loaded.images[0], RAW.images[0], err_msg=name)
+
+
+# ----------------------------------------------------------------------------------------------- Parquet, FER+ folders
+
+
+def hugging_face(folder, raw):
+    return parquet_files(folder, raw)
+
+
+def converted_by_hugging_face(folder, raw):
+    """As its converter names files: default/<split>/0000.parquet; the splits as Kaggle's competition calls them."""
+    parquet_files(folder, raw, ("train", "publicTest", "privateTest"))
+    for file in list((folder / "data").iterdir()):
+        target = folder / "default" / file.name.partition("-")[0] / "0000.parquet"
+        target.parent.mkdir(parents=True)
+        file.rename(target)
+    return folder
+
+
+def pandas_copy(folder, raw):
+    emotion, pixels, usage = zip(*rows(raw), strict=True)
+    columns = {"emotion": list(map(int, emotion)), "pixels": pixels, "Usage": usage}
+    return write_parquet(folder / "fer2013.parquet", columns)
+
+
+def names_and_lists(folder, raw):
+    return write_parquet(folder / "fer.parquet", {
+        "image": raw.images.tolist(), "label": [CLASSES[label].lower() for label in raw.labels],
+        "split": [("train", "validation", "test")[split] for split in raw.usage]})
+
+
+@pytest.mark.parametrize("write", [hugging_face, converted_by_hugging_face, pandas_copy, names_and_lists])
+def test_parquet_files(tmp_path, write):
+    pytest.importorskip("pyarrow")
+    path = write(tmp_path, RAW)
+    for place in {path, tmp_path}:
+        loaded = read(contents(place))
+        same(loaded)
+        assert loaded.official_splits and loaded.official_order
+    archive = write_zip(tmp_path / "archive.zip", {f.relative_to(tmp_path).as_posix(): f.read_bytes()
+                                                   for f in tmp_path.rglob("*.parquet")})
+    same(read(archive))
+
+
+def test_parquet_whose_classes_or_splits_are_unknown_is_refused(tmp_path):
+    pytest.importorskip("pyarrow")
+    columns = {"label": [0], "image": [png(RAW.images[0])]}
+    with pytest.raises(DataError, match="column label holds numbers .* call it emotion"):
+        read(write_parquet(tmp_path / "train.parquet", columns))
+    with pytest.raises(DataError, match="fer.parquet, row 0 .*Usage or a file name with train"):
+        read(write_parquet(tmp_path / "fer.parquet", columns, ["angry"]))
+    with pytest.raises(DataError, match="train.parquet: must have columns emotion and pixels .* has label"):
+        read(write_parquet(tmp_path / "train.parquet", {"label": [0]}))
+    path = pandas_copy(tmp_path, RAW)
+    path.write_bytes(path.read_bytes()[:-500])
+    with pytest.raises(DataError, match="fer2013.parquet: not a complete Parquet file"):
+        read(path)
+
+
+def test_parquet_without_pyarrow_says_what_to_install(tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "pyarrow", None)
+    with pytest.raises(DataError, match=r"train\.parquet: .*pip install pyarrow"):
+        read(written(tmp_path, b"PAR1 and so on", "train.parquet"))
+
+
+@pytest.mark.parametrize("nested", [False, True])
+def test_ferplus_own_folders_are_labelled_by_its_votes(tmp_path, nested):
+    files = ferplus_files(RAW)
+    if nested:  # as some copies have it
+        files = {("Labels/" if name.endswith("csv") else "Images/") + name: content for name, content in files.items()}
+    loaded = read(contents(write_folder(tmp_path, files)))
+    faces = np.append(RAW.usage[1:] == RAW.usage[:-1], False)  # the last of each split is no face
+    np.testing.assert_array_equal(loaded.images, RAW.images[faces])
+    np.testing.assert_array_equal(loaded.labels, RAW.labels[faces])
+    np.testing.assert_array_equal(loaded.usage, RAW.usage[faces])
+    assert loaded.official_splits and loaded.votes.dtype == np.uint8
+    assert loaded.votes.argmax(1).tolist() == [VOTE_OF_CLASS[label] for label in loaded.labels]
+
+
+def test_ferplus_folders_that_are_incomplete_are_named(tmp_path):
+    files = ferplus_files(RAW)
+    with pytest.raises(DataError, match="holds no FER2013"):
+        read(write_folder(tmp_path / "lists", {name: files[name] for name in files if name.endswith("csv")}))
+    files["FER2013Valid/label.csv"] = b'fer0000001.png,"(0, 0, 48, 48)",1,2\n'
+    with pytest.raises(DataError, match=r"FER2013Valid/label\.csv: not a row of FER\+: fer0000001"):
+        read(write_folder(tmp_path / "row", files))
 
 
 # ---------------------------------------------------------------------------------------------------- bad input
