@@ -15,7 +15,8 @@ from matplotlib.figure import Figure
 from fer_utils import paths
 from fer_utils.data import COLORS
 
-WIDTH, DPI = 7.3, 220  # inches, pixels an inch: twice the 800 pixels that a README shows
+DPI = 220  # pixels an inch
+WIDTH = 1600 / DPI  # inches: twice the 800 pixels that a README shows
 # What is not a class: Paul Tol's muted colours, colour-blind safe and apart from the classes' (Okabe and Ito's).
 SERIES = ("#332288", "#CC6677", "#999933", "#882255", "#117733", "#AA4499")
 ACCENT, GRAY, MUTED = SERIES[0], "#4D4D4D", "#BFBFBF"  # of these only ACCENT and GRAY are dark enough for text

@@ -96,7 +96,7 @@ def test_figure_is_saved_at_twice_readmes_width_and_can_be_read(name):
     figure = DRAWN[name]()
     path = style.save(figure, "test")
     with Image.open(path) as picture:
-        assert picture.width == 1606 and picture.mode == "RGBA", "a palette would spoil colour scales"
+        assert picture.width == 1600 and picture.mode == "RGBA", "a palette would spoil colour scales"
     assert all(contrast(text.get_color()) >= 4.5 for text in figure.findobj(Text) if text.get_text())
 
 
@@ -105,7 +105,7 @@ def test_shown_is_what_was_saved_and_pyplot_keeps_nothing():
 
     figure, _ = pyplot.subplots()
     shown = figures.show(figure, "plain")
-    assert (style.paths.figure_dir() / "plain.png").read_bytes() == shown.data and shown.width == 803
+    assert (style.paths.figure_dir() / "plain.png").read_bytes() == shown.data and shown.width == 800
     assert not pyplot.get_fignums()
 
 
