@@ -24,7 +24,8 @@ def main(arguments: list[str] | None = None) -> None:
     )
     parser.add_argument("recipe", nargs="?", help="one of --list")
     parser.add_argument("--list", action="store_true", help="list the recipes and studies, train nothing")
-    parser.add_argument("--set", nargs="*", default=[], metavar="FIELD=VALUE", help="change fields: batch_size=32")
+    parser.add_argument("--set", nargs="+", action="extend", default=[], metavar="FIELD=VALUE",
+                        help="change fields: epochs=4 batch_size=32")
     parser.add_argument("--public-only", action="store_true", help="to choose settings: no PrivateTest, nothing stored")
     parser.add_argument("--publish", action="store_true", help="export to models/<run>.onnx, check and list it")
     parser.add_argument("--int8", action="store_true", help="train nothing: write the int8 copy of the published run")

@@ -13,7 +13,7 @@ def test_list_names_every_run(capsys):
 
 @pytest.mark.parametrize("arguments, name", [
     (["vgg16"], "recipe"), ([], "recipe"), (["resnet18", "--set", "size=3"], "size"),
-    (["resnet18", "--set", "epochs=0"], "epochs"),
+    (["resnet18", "--set", "epochs=0"], "epochs"), (["resnet18", "--set", "size=3", "--set", "epochs=1"], "size"),
 ])
 def test_what_is_refused_is_named(arguments, name, capsys):
     with pytest.raises(SystemExit):
