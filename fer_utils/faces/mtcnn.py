@@ -87,11 +87,14 @@ class Detector(AbstractContextManager):
             self._pool.shutdown(wait=False)
         self._pool, self._networks = None, {}
 
-    def detect(self, image: np.ndarray) -> list[Face]:
-        """Faces in uint8 [H, W, 3], RGB, at least 12 × 12 pixels, best score first; ImageError for another array."""
-        return self.detect_batch(self._check(np.asarray(image)[None], "image"))[0]
+    def detect(self, image: np.ndarray, *, min_face_size: float = 0) -> list[Face]:
+        """Faces in uint8 [H, W, 3], RGB, at least 12 × 12 pixels, best score first; ImageError for another array.
 
-    def detect_batch(self, images: np.ndarray) -> list[list[Face]]:
+        `min_face_size`: search at the same levels of the pyramid, but only from the one that shows faces of that side.
+        """
+        return self.detect_batch(self._check(np.asarray(image)[None], "image"), min_face_size=min_face_size)[0]
+
+    def detect_batch(self, images: np.ndarray, *, min_face_size: float = 0) -> list[list[Face]]:
         """Faces in each image of uint8 [N, H, W, 3], RGB: the same as `detect` on each, faster."""
         images = self._check(np.asarray(images), "images")
         found: list[list[Face]] = [[] for _ in images]
@@ -99,7 +102,7 @@ class Detector(AbstractContextManager):
         step = max(1, min(MAX_STACK_ROWS // height, MAX_PIXELS // (height * width)))
         for start in range(0, len(images), step):
             part = _normalize(images[start:start + step])
-            rows = self._output(part, self._reject(part, self._propose(part)))
+            rows = self._output(part, self._reject(part, self._propose(part, min_face_size)))
             for row in rows:
                 found[start + int(row[0])].append(_face(row))
         return found
@@ -126,9 +129,10 @@ class Detector(AbstractContextManager):
             raise ImageError(f"{name}: must be {allowed}; got {images.dtype} {list(got)}")
         return images
 
-    def _propose(self, images: np.ndarray) -> np.ndarray:
-        """P-Net on every level of the pyramid → square candidates [M, 6]."""
+    def _propose(self, images: np.ndarray, smallest: float = 0) -> np.ndarray:
+        """P-Net on every level of the pyramid whose windows are not all below `smallest` → square candidates [M, 6]."""
         scales = pyramid(*images.shape[1:3], min_face_size=self.min_face_size)
+        scales = [scale for scale in scales if CELL / (SCALE_FACTOR * scale) > smallest]
         run = self._pool.map if self._pool else map
         levels = list(run(lambda scale: self._propose_at(images, scale), scales))
         return square(suppress(np.concatenate(levels), 0.7)) if levels else np.empty((0, 6))

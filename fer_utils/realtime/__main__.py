@@ -36,7 +36,8 @@ def main(arguments: list[str] | None = None) -> int:
     add("--min-confidence", type=float, default=default.min_confidence, help="below this: 'uncertain' (%(default)s)")
     add("--threads", type=int, default=default.threads, help="0 = the cores there are, at most 4")
     add("--max-frames", type=int, help="stop after so many frames")
-    add("--blur-faces", action="store_true", help="make faces unrecognizable in the window and the video")
+    add("--blur-faces", dest="blur", action="store_true", help="make faces unrecognizable in the window and the video")
+    add("--blur-min-face", type=float, default=default.blur_min_face, help="pixels of the smallest one (%(default)s)")
     for old, (dest, kind) in RENAMED.items():
         add(old, type=kind, dest=dest, action=_Renamed, default=argparse.SUPPRESS, help=argparse.SUPPRESS)
     options = parser.parse_args(arguments)
@@ -44,7 +45,7 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         run(
             options.source, output=options.output, tables=[table for table in (options.csv, options.jsonl) if table],
-            headless=options.headless, blur=options.blur_faces, max_frames=options.max_frames,
+            headless=options.headless, max_frames=options.max_frames,
             settings=Settings(**{field.name: getattr(options, field.name) for field in fields(Settings)}),
             on_result=(lambda result, _: boxes.append([track.box for track in result.tracks])) if is_clip else None,
         )

@@ -39,6 +39,8 @@ class Settings:
     half_life : seconds after which an old probability counts half; 0 switches smoothing off.
     min_confidence : a smoothed probability below this is shown as "uncertain"; 0–1.
     threads : threads of the networks; 0: as many as this process may use cores, at most 4.
+    blur : faces are to be made unrecognizable: every frame is searched at full size, whatever `detect_every` says.
+    blur_min_face : pixels across the smallest face that is then searched for.
 
     Examples
     --------
@@ -52,9 +54,12 @@ class Settings:
     half_life: float = 0.4
     min_confidence: float = 0.4
     threads: int = 0
+    blur: bool = False
+    blur_min_face: float = 40
 
     def __post_init__(self) -> None:
-        for name, low in (("detect_every", 1), ("detect_width", 64), ("half_life", 0), ("threads", 0)):
+        lows = {"detect_every": 1, "detect_width": 64, "half_life": 0, "threads": 0, "blur_min_face": SMALLEST_FACE}
+        for name, low in lows.items():
             if not getattr(self, name) >= low:
                 raise ValueError(f"{name}: must be {low} or more; got {getattr(self, name)}")
         if not 0 <= self.min_confidence <= 1:
@@ -67,7 +72,7 @@ class Result:
 
     frame: Frame
     tracks: list[Track]  # its faces by id, classified; copies that later frames do not change
-    hidden: list[Box]  # where faces were a moment ago
+    hidden: list[Box]  # to blur besides the tracks: faces not confirmed yet, and where faces were a moment ago
     is_detection_frame: bool  # whether the whole frame was searched
     milliseconds: dict[str, float] = field(default_factory=dict)  # by stage; `pipeline` adds `read`
 
@@ -108,10 +113,12 @@ class Pipeline(Closing):
         with _timed(spent, "refine"):
             faces, owners = self._follow(frame)
         lost = len(faces) < len(self.tracker.visible) or bool(self.tracker.lost)
-        detect = lost or not faces or self._since >= self.settings.detect_every
+        detect = lost or not faces or self._since >= self.settings.detect_every or self.settings.blur
+        found: list[Face] = []
         if detect:
             with _timed(spent, "detect"):
-                new = [face for face in self._detect(frame.image, still) if _is_new(face, faces)]
+                found = self._detect(frame.image, still)
+                new = [face for face in found if _inside(face.box, frame.image) and _is_new(face, faces)]
             self._since = 0
             faces, owners = faces + new, owners + [None] * len(new)
         self._since += 1
@@ -122,7 +129,8 @@ class Pipeline(Closing):
             inputs = self.classifier.inputs_of(frame.image, seen)
         with _timed(spent, "classify"):
             self.tracker.classify(seen, self.classifier.predict(inputs), frame.time)
-        hidden = [track.predicted(frame.time) for track in self.tracker.lost]
+        hidden = [track.covered(frame.time) for track in self.tracker.hidden]
+        hidden += [face.box for face in found] if self.settings.blur else []
         return Result(frame, [copy.copy(track) for track in seen], hidden, detect, spent)
 
     def _follow(self, frame: Frame) -> tuple[list[Face], list[Track | None]]:
@@ -138,6 +146,8 @@ class Pipeline(Closing):
 
     def _detect(self, image: np.ndarray, still: bool) -> list[Face]:
         scale = min(1.0, self.settings.detect_width * (3 if still else 1) / image.shape[1])
+        if self.settings.blur and min(image.shape[:2]) >= MIN_SIDE:
+            return self.detector.detect(image, min_face_size=min(self.settings.blur_min_face, SMALLEST_FACE / scale))
         size = (round(image.shape[1] * scale), round(image.shape[0] * scale))
         if min(size) < MIN_SIDE:
             return []
@@ -145,7 +155,7 @@ class Pipeline(Closing):
         found = (_moved(face, 1 / scale) for face in self.detector.detect(small))
         if scale < 1.0:  # the full frame shows more: a face must hold there too
             found = (self._refine(image, face.box) for face in found)
-        return [face for face in found if face and _inside(face.box, image)]
+        return [face for face in found if face]
 
     def _refine(self, image: np.ndarray, box: Box) -> Face | None:
         """O-Net at a box, on the part of the frame around it: it would convert the whole frame otherwise."""

@@ -80,7 +80,8 @@ def run(source: AnySource, *, output: str | Path | None = None, tables: Iterable
     >>> summary = run("talk.mp4", output="labelled.mp4", tables=["labelled.csv"])
     >>> summary.fps
     """
-    summary, sinks = summary or Summary(), None
+    summary, sinks, settings = summary or Summary(), None, settings or Settings()
+    settings = replace(settings, blur=blur or settings.blur)
     try:
         with ExitStack() as stack:
             frames = stack.enter_context(open_source(source))
@@ -95,10 +96,13 @@ def run(source: AnySource, *, output: str | Path | None = None, tables: Iterable
                 for number in (signal.SIGINT, signal.SIGTERM):
                     stack.callback(signal.signal, number, signal.signal(number, lambda *_: frames.stop()))
             log(f"source: {frames.title}")
-            log(f"model: {pipe.classifier.path.stem}; a detection frame every {pipe.settings.detect_every} frames")
+            every = f"a detection frame every {settings.detect_every} frames"
+            if settings.blur:
+                every = f"every frame is searched for faces to blur, from {settings.blur_min_face:g} pixels"
+            log(f"model: {pipe.classifier.path.stem}; {every}")
             for result in pipeline(frames, pipe=pipe, max_frames=max_frames):
                 start = time.perf_counter()
-                drawn = annotate(result, fps=None if frames.still else summary.recent_fps, blur=blur)
+                drawn = annotate(result, fps=None if frames.still else summary.recent_fps, blur=settings.blur)
                 middle = time.perf_counter()
                 for table in tables:
                     table.write(result)

@@ -56,6 +56,11 @@ class Track:
         dx, dy = self.velocity * max(time - self.time, 0.0)
         return (x + float(dx), y + float(dy), width, height)
 
+    def covered(self, time: float) -> Box:
+        """A box around where the face was last seen and where it should be at `time` (seconds)."""
+        (x, y, width, height), (left, top, _, _) = self.box, self.predicted(time)
+        return (min(x, left), min(y, top), width + abs(left - x), height + abs(top - y))
+
     def move(self, face: Face, time: float) -> None:
         """Take over a face seen at `time` (seconds)."""
         elapsed = time - self.time
@@ -84,15 +89,21 @@ class Tracker:
         """Confirmed tracks that were not seen in the last frame but may come back."""
         return [track for track in self.tracks if track.id and track.time != self._now]
 
+    @property
+    def hidden(self) -> list[Track]:
+        """Tracks that a frame's result does not show: lost ones, and those that wait to be confirmed or did in vain."""
+        return [track for track in self.tracks if not track.id or track.time != self._now]
+
     def update(self, faces: Sequence[Face], time: float, *, owners: Sequence[Track | None] = (),
                sure: bool = False) -> list[Track]:
         """Take in the faces of the frame at `time` (seconds) and return its confirmed tracks by id.
 
         `owners`: the track that each face is known to belong to, or None. `sure`: new faces need no confirmation.
         """
-        self._now, owners = time, list(owners) or [None] * len(faces)
+        before, self._now, owners = self._now, time, list(owners) or [None] * len(faces)
         self.tracks = [track for track in self.tracks if time - track.time <= MAX_GAP]
-        free = [track for track in self.tracks if track not in owners]
+        # A face is confirmed by two frames in a row, not by two with a gap between them.
+        free = [track for track in self.tracks if track not in owners and (track.id or track.time == before)]
         new = [i for i, owner in enumerate(owners) if owner is None]
         cost = np.array([[_distance(track.predicted(time), faces[i].box) for i in new] for track in free])
         for row, column in assign(cost.reshape(len(free), len(new)), limit=GATE):
@@ -102,7 +113,6 @@ class Tracker:
                 self.tracks.append(Track(face.box, face.score, face.landmarks, time))
             else:
                 track.move(face, time)
-        self.tracks = [track for track in self.tracks if track.id or track.time == time]
         for track in self.visible:
             if not track.id and (sure or track.hits > 1 or track.score >= CONFIRM):
                 self._count += 1

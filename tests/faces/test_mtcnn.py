@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import cv2
 import numpy as np
 import pytest
 from face_images import crowd, overlap, people, portrait
@@ -80,6 +81,12 @@ def test_a_smallest_face_above_the_package_s_limit():
     for smallest, count in ((60, 1), (300, 0)):
         with Detector(min_face_size=smallest) as detector:
             assert len(detector.detect(portrait())) == count
+
+
+def test_a_search_for_larger_faces_finds_the_same_ones_in_less_time(detector):
+    image = cv2.resize(portrait(), None, fx=2, fy=2)
+    same(detector.detect(image, min_face_size=100), detector.detect(image))
+    assert detector.detect(image, min_face_size=500) == []
 
 
 def test_boxes_are_cut_at_the_border_or_whole():

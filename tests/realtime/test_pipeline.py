@@ -97,6 +97,41 @@ def test_a_lost_face_is_searched_at_once_and_keeps_its_number(pipe):
     assert len(results[6].hidden) == 1 and results[-1].hidden == []
 
 
+def covered(result, box) -> bool:
+    """Whether what is to be blurred covers nine tenths of a box."""
+    mask = np.zeros(result.frame.image.shape[:2], np.uint8)
+    for x, y, width, height in (*result.hidden, *(track.box for track in result.tracks)):
+        cv2.rectangle(mask, (int(x), int(y)), (int(x + width), int(y + height)), 1, cv2.FILLED)
+    x, y, width, height = (max(int(value), 0) for value in box)
+    return mask[y : y + height, x : x + width].mean() > 0.9
+
+
+@pytest.mark.parametrize(("smallest", "expected"), [(40, 4), (60, 2)])
+def test_blurring_covers_every_face_that_a_full_search_finds(model, smallest, expected):
+    places = [(150, 150), (600, 900), (1000, 400), (1880, 1000)]
+    sizes, frames = (50, 58, 72, 80), []
+    for i in range(3):
+        image = tools.scene(width=1920, height=1080)
+        for (x, y), size in zip(places, sizes, strict=True):
+            one = tools.scene((x - 15 * i, y), size=size, width=1920, height=1080)
+            image = np.where(one == 110, image, one)
+        frames.append(image)
+    with Pipeline(Settings(model=model, blur=True, blur_min_face=smallest)) as pipe, Detector() as detector:
+        for result in play(pipe, frames):
+            faces = detector.detect(result.frame.image)
+            seen = [covered(result, face.box) for face in faces if max(face.box[2:]) >= smallest]
+            assert all(seen) and len(seen) == expected
+
+
+def test_a_face_that_is_lost_stays_covered_for_a_while_where_it_was_and_goes(model):
+    with Pipeline(Settings(model=model, blur=True)) as pipe:
+        results = play(pipe, [tools.scene((200 + 6 * i, 240)) for i in range(10)] + [tools.scene()] * 30)
+    x, y, width, height = results[9].tracks[0].box
+    assert all(covered(result, (x, y, width, height)) for result in results[10:30])
+    assert covered(results[14], (x + 30, y, width, height)), "and where it moves on to"
+    assert results[-1].hidden == []
+
+
 def test_no_face_no_track(pipe):
     noise = np.random.default_rng(0).integers(0, 256, (480, 640, 3), np.uint8)
     for result in play(pipe, [tools.scene(), noise, np.zeros((480, 640, 3), np.uint8)]):
@@ -141,6 +176,7 @@ def test_a_cut_out_is_refined_as_the_whole_frame_is(pipe):
     "wrong",
     [
         {"detect_every": 0}, {"detect_width": 10}, {"threads": -1}, {"half_life": float("nan")}, {"min_confidence": 3},
+        {"blur_min_face": 12},
     ],
 )
 def test_bad_settings_are_named(wrong, model):

@@ -19,7 +19,7 @@ import realtime_tools as tools
 
 from fer_utils import paths
 from fer_utils.data import CLASSES
-from fer_utils.faces import ImageError
+from fer_utils.faces import Detector, ImageError
 from fer_utils.realtime import Settings, pipeline, run
 from fer_utils.realtime.__main__ import main
 from fer_utils.realtime.opening import open_source
@@ -265,6 +265,20 @@ def test_blurred_faces_are_not_in_the_video(model, film, tmp_path):
     again = list(pipeline(tmp_path / "o.mp4", model=model, detect_every=1))
     assert len(again) == 20
     assert sum(bool(result.tracks) for result in again) == 0
+
+
+def test_a_face_that_waits_to_be_confirmed_is_blurred_from_its_first_frame(model, tmp_path, capsys):
+    image = cv2.copyMakeBorder(tools.portrait(), 0, 0, 0, 128, cv2.BORDER_REPLICATE)
+    turn = cv2.getRotationMatrix2D((230, 128), 35, 1)  # a tilted head in dim light
+    image = (cv2.warpAffine(image, turn, (640, 512), borderMode=cv2.BORDER_REPLICATE) * 0.4).astype(np.uint8)
+    assert [len(result.tracks) for result in pipeline([image] * 2, model=model)] == [0, 1], "a face to be confirmed"
+    source = tools.write_video(tmp_path / "tilted.mp4", [image] * 3)
+    options = ["--headless", "--blur-faces", "--blur-min-face", "60", "--output", str(tmp_path / "o.mp4")]
+    assert main(["--source", str(source), "--model", model, *options]) == 0
+    assert "every frame is searched for faces to blur, from 60 pixels" in capsys.readouterr().out
+    with Detector() as detector:
+        counts = [len(detector.detect(frame)) for frame in (image, *tools.read_video(tmp_path / "o.mp4"))]
+    assert counts == [1, 0, 0, 0]
 
 
 def test_a_folder_of_pictures(model, tmp_path):
