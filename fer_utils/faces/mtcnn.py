@@ -16,6 +16,7 @@ import cv2
 import numpy as np
 
 from fer_utils import paths
+from fer_utils.faces._network import open_network, read_network
 from fer_utils.faces.boxes import Box, clip, regress, square, suppress
 from fer_utils.faces.preprocess import ImageError
 
@@ -50,7 +51,8 @@ class Face:
 class Detector(AbstractContextManager):
     """MTCNN: finds faces and their five landmarks. A context manager; or call `close`.
 
-    ValueError for a parameter out of its range, FileNotFoundError when a network's file is missing.
+    ValueError for a parameter out of its range, FileNotFoundError when a network's file is missing, ModelError
+    when it is damaged.
 
     Parameters
     ----------
@@ -207,17 +209,10 @@ def crop(images: np.ndarray, rows: np.ndarray, side: int) -> np.ndarray:
 
 
 def _session(name: str, threads: int):
-    import onnxruntime as ort
-
     path = network_path(name)
     if not path.exists():
         raise FileNotFoundError(f"{path} is missing; in a checkout `python -m tools.mtcnn_export` writes it")
-    options = ort.SessionOptions()
-    options.intra_op_num_threads = threads
-    # Spinning threads would burn the second core that the classifier and the video writer need.
-    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-    options.log_severity_level = 3
-    return ort.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+    return open_network(path, read_network(path), threads)
 
 
 def _normalize(images: np.ndarray) -> np.ndarray:

@@ -3,8 +3,9 @@
 Importing this room loads NumPy and OpenCV at most; Keras, TensorFlow and onnx when a function needs them.
 """
 
+from fer_utils.faces import ModelError
 from fer_utils.models._build import BACKBONES, TITLES, WeightsError, build, load, macs, reestimate_batchnorm, title
-from fer_utils.models._manifest import ModelError, available, manifest, update_manifest
+from fer_utils.models._manifest import available, manifest, update_manifest
 from fer_utils.models._quantize import quantize
 from fer_utils.models.classifier import Classifier
 from fer_utils.models.onnx_export import export_onnx, latency, probabilities

@@ -6,14 +6,11 @@ from pathlib import Path
 from typing import Any
 
 from fer_utils import paths
+from fer_utils.faces import ModelError
 
 MANIFEST = "manifest.json"
 UNLISTED = (MANIFEST, "README.md")
 NOT_CLASSIFIERS = "mtcnn_"  # MTCNN's three networks lie in the same folder and name no expression
-
-
-class ModelError(ValueError):
-    """A model file that is missing, damaged, altered, or not what this project feeds and reads."""
 
 
 def available(folder: str | Path | None = None) -> list[str]:

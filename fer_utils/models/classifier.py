@@ -20,8 +20,8 @@ import numpy as np
 from fer_utils import faces as face_tools
 from fer_utils import paths
 from fer_utils.data import CLASSES
-from fer_utils.faces import INPUT_SIZE
-from fer_utils.models._manifest import ModelError, available, manifest
+from fer_utils.faces import INPUT_SIZE, ModelError
+from fer_utils.models._manifest import available, manifest
 
 if TYPE_CHECKING:
     from fer_utils.data import Fer2013
@@ -60,10 +60,10 @@ class Classifier(AbstractContextManager):
         if threads < 0:
             raise ValueError(f"threads: must be 0 (automatic) or more; got {threads}")
         self.path = _locate(path_or_name)
-        content = self.path.read_bytes()
+        content = face_tools.read_network(self.path)
         if check:
             _verify(self.path, content)
-        self._session = _session(self.path, content, threads)
+        self._session = face_tools.open_network(self.path, content, threads)
         self.metadata: dict[str, str] = dict(self._session.get_modelmeta().custom_metadata_map)
         _check(self.path, self._session, self.metadata)
         self._input, self.classes = self._session.get_inputs()[0].name, CLASSES
@@ -140,21 +140,6 @@ def _verify(path: Path, content: bytes) -> None:
             f"has {entry['sha256'][:16]}… ({entry['bytes']:,} bytes). Restore it with git, or pass check=False when "
             "you made it yourself"
         )
-
-
-def _session(path: Path, content: bytes, threads: int) -> Any:
-    import onnxruntime as ort
-
-    options = ort.SessionOptions()
-    options.intra_op_num_threads, options.inter_op_num_threads = threads, 1
-    # Spinning threads would take the core that reads the camera and draws.
-    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-    options.log_severity_level = 3
-    try:
-        return ort.InferenceSession(content, options, providers=["CPUExecutionProvider"])
-    except Exception as error:  # ONNX Runtime's own exception types share no public base
-        reason = next(iter(str(error).strip().splitlines()), type(error).__name__)
-        raise ModelError(f"{path} is not a readable ONNX model ({len(content):,} bytes): {reason}") from None
 
 
 def _check(path: Path, session: Any, metadata: dict[str, str]) -> None:

@@ -16,9 +16,9 @@ import numpy as np
 
 from fer_utils import paths
 from fer_utils.data import CLASSES
-from fer_utils.faces import INPUT_SIZE
+from fer_utils.faces import INPUT_SIZE, ModelError
 from fer_utils.models import _build, float16
-from fer_utils.models._manifest import ModelError, manifest, update_manifest
+from fer_utils.models._manifest import manifest, update_manifest
 from fer_utils.models.classifier import ALIGNED, INPUT_NAME, OUTPUT_NAME, UNALIGNED, Classifier
 
 if TYPE_CHECKING:

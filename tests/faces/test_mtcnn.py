@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import shutil
+
 import cv2
 import numpy as np
 import pytest
 from face_images import crowd, overlap, people, portrait
+from tiny_onnx import NO_NETWORKS
 
-from fer_utils.faces import LANDMARKS, Detector, Face, ImageError, mtcnn
+from fer_utils.faces import LANDMARKS, Detector, Face, ImageError, ModelError, mtcnn
 
 
 @pytest.fixture(scope="module")
@@ -148,6 +151,20 @@ def test_missing_networks_say_how_to_make_them(tmp_path, monkeypatch):
     monkeypatch.setattr(mtcnn.paths, "MODELS", tmp_path)
     with pytest.raises(FileNotFoundError, match="python -m tools.mtcnn_export"):
         Detector()
+
+
+@pytest.mark.parametrize("kind", NO_NETWORKS)
+@pytest.mark.parametrize("name", mtcnn.NETWORKS)
+def test_a_network_s_file_that_is_none_is_named(tmp_path, monkeypatch, name, kind):
+    for network in mtcnn.NETWORKS:
+        shutil.copy(mtcnn.network_path(network), tmp_path)
+    monkeypatch.setattr(mtcnn.paths, "MODELS", tmp_path)
+    change, message = NO_NETWORKS[kind]
+    file = mtcnn.network_path(name)
+    file.write_bytes(change(file.read_bytes()))
+    with pytest.raises(ModelError, match=f"{file.name} {message}") as caught:
+        Detector()
+    assert "\n" not in str(caught.value)
 
 
 def test_default_pyramid_is_the_package_s():

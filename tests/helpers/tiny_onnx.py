@@ -14,6 +14,20 @@ from fer_utils.data import CLASSES
 KERNEL = np.random.default_rng(7).normal(0, 0.01, (3, 7)).astype(np.float32)
 
 
+# What lies where an ONNX file should: its content, made of the right one's, and what the message says of it.
+NO_NETWORKS = {
+    "empty": (lambda content: b"", "is empty: download"),
+    "200 bytes": (lambda content: content[:200], "is cut off or no ONNX file .*download"),
+    "one byte short": (lambda content: content[:-1], "is cut off or no ONNX file .*download"),
+    "a pointer": (
+        lambda content: b"version https://git-lfs.github.com/spec/v1\noid sha256:76a3010d03cd\nsize 41860192\n",
+        "is a Git LFS pointer, not the network itself: run `git lfs pull`",
+    ),
+    "a page": (lambda content: b"\n<!DOCTYPE html><html><title>Sign in</title></html>", "is a web page.*: download"),
+    "text": (lambda content: b"404: Not Found", "is cut off or no ONNX file .*download"),
+}
+
+
 def write(
     path: Path,
     *,
