@@ -12,13 +12,10 @@ from pathlib import Path
 import numpy as np
 
 from fer_utils.realtime._pipeline import Pipeline, Result, Settings
-from fer_utils.realtime.opening import open_source
+from fer_utils.realtime.opening import AnySource, open_source
 from fer_utils.realtime.overlay import annotate
 from fer_utils.realtime.sinks import SinkError, Table, VideoSink, Window, copy_sound
-from fer_utils.realtime.sources import Source
 from fer_utils.realtime.summary import Summary
-
-AnySource = int | str | Path | Iterable[np.ndarray] | Source
 
 
 def pipeline(source: AnySource, *, settings: Settings | None = None, pipe: Pipeline | None = None,
@@ -51,6 +48,8 @@ def pipeline(source: AnySource, *, settings: Settings | None = None, pipe: Pipel
         pipe = pipe or stack.enter_context(Pipeline(replace(settings or Settings(), **options)))
         start = time.perf_counter()
         for frame in islice(frames, max_frames):
+            if frame.index == 0:  # another source begins
+                pipe.tracker.reset()
             read = (time.perf_counter() - start) * 1000
             result = pipe(frame, still=frames.still)
             result.milliseconds["read"] = read
@@ -120,7 +119,8 @@ def run(source: AnySource, *, output: str | Path | None = None, tables: Iterable
         if sinks is not None:
             if video and video.frames and frames.path and (note := copy_sound(frames.path, video.path)):
                 frames.notes.append(note)
-            notes, wrote = (f"note: {note}" for note in frames.notes), (f"wrote: {sink}" for sink in sinks)
-            for line in (*notes, *summary.lines(), *wrote):
+            left_out = (f"{name} was left out: {reason}" for name, reason in frames.left_out.items())
+            notes = (f"note: {note}" for note in (*frames.notes, *left_out))
+            for line in (*notes, *summary.lines(), *(f"wrote: {sink}" for sink in sinks)):
                 log(line)
     return summary

@@ -49,7 +49,8 @@ class Frame:
     ----------
     image : uint8 [H, W, 3], RGB, 0–255.
     time : seconds since the source's first frame. `index` : 0, 1, 2 …
-    name : the file's name (separate pictures), else empty.
+    name : the file's name (separate pictures, and one of several sources), else empty.
+    scale : pixels of the file for one of `image`, which may be a reduced picture.
 
     Examples
     --------
@@ -61,6 +62,7 @@ class Frame:
     time: float
     index: int
     name: str = ""
+    scale: float = 1.0
 
 
 def as_frame(image: np.ndarray) -> np.ndarray:
@@ -81,13 +83,15 @@ class Closing(AbstractContextManager):
 
 
 class Source(Closing):
-    """Iterate it for frames; `notes` say what went wrong without ending the work."""
+    """Iterate it for frames; `notes` say what went wrong meanwhile, `left_out` why a file was not read."""
 
     live = still = stopped = False  # live: only the newest frame counts; still: separate pictures, not a video
-    fps, path = 25.0, None  # path: of the video file that is read
+    fps, path, total = 25.0, None, None  # path: of the video file that is read; total: about so many frames
 
     def __init__(self, title: str, frames: Iterable[Frame] = ()) -> None:
-        self.title, self.notes, self._frames = title, [], frames
+        self.title, self._frames = title, frames
+        self.notes: list[str] = []
+        self.left_out: dict[str, str] = {}
 
     def __iter__(self) -> Iterator[Frame]:
         return iter(self._frames)
@@ -157,6 +161,7 @@ class Capture(Buffered):
         live = isinstance(target, int) or (isinstance(target, str) and self._total <= 0)
         name = f"camera {target}" if isinstance(target, int) else str(target)
         super().__init__(title or name, live=live, patience=patience)
+        self.total = self._total if self._total > 0 else None
         self.fps = fps if 0 < fps <= (240 if live else 1000) else 25.0
         # The embedded clip, which has a title, has no sound to copy.
         self.path = target if isinstance(target, Path) and not title else None

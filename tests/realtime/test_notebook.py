@@ -79,7 +79,7 @@ def test_a_kernel_that_somebody_talks_to_is_interactive():
 
 
 def test_a_view_keeps_numbers_and_a_few_frames(settings):
-    live = LiveView([FACE] * 60, settings=settings, widget=False).start().wait()
+    live = LiveView(iter([FACE] * 60), settings=settings, widget=False).start().wait()
     assert not live.running
     assert len(live.moments) == live.summary.frames == 60
     assert all([track.id for track in seen] == [1] for _, seen in live.moments)
@@ -126,7 +126,7 @@ def test_the_widget_shows_frames_and_its_button_stops(settings, capsys):
 
 
 def test_a_file_is_shown_at_its_own_speed(settings):
-    live = LiveView([FACE] * 25, settings=settings, widget=True).start()
+    live = LiveView(iter([FACE] * 25), settings=settings, widget=True).start()
     start = time.perf_counter()
     live.wait()
     assert time.perf_counter() - start >= 0.9

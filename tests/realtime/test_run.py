@@ -248,7 +248,7 @@ def test_arrays_of_all_kinds(model):
 def test_colours_reach_the_video_unchanged(model, tmp_path):
     red = np.zeros((120, 160, 3), np.uint8)
     red[:, :, 0] = 250
-    run([red] * 5, output=tmp_path / "o.mp4", settings=Settings(model=model), log=lambda _: None)
+    run(iter([red] * 5), output=tmp_path / "o.mp4", settings=Settings(model=model), log=lambda _: None)
     red, green, blue = tools.read_video(tmp_path / "o.mp4")[2][40:80].reshape(-1, 3).mean(0)
     assert red > 200 and green < 60 and blue < 60
 

@@ -70,8 +70,8 @@ def test_what_is_no_picture_gets_a_clear_error(wrong):
         as_frame(wrong)
 
 
-def test_arrays_are_a_video_of_25_frames_a_second():
-    with open_source([RED, RED[:, :, 0], RED[:1, :1]]) as source:
+def test_an_iterator_of_arrays_is_a_video_of_25_frames_a_second():
+    with open_source(iter([RED, RED[:, :, 0], RED[:1, :1]])) as source:
         frames = list(source)
         assert open_source(source) is source
     assert [frame.image.shape[2] for frame in frames] == [3] * 3
@@ -79,7 +79,7 @@ def test_arrays_are_a_video_of_25_frames_a_second():
     assert [frame.index for frame in frames] == [0, 1, 2]
     assert not source.still and not source.live
     with pytest.raises(ImageError, match="image"):
-        list(open_source([np.zeros((0, 0, 3), np.uint8)]))
+        list(open_source(iter([np.zeros((0, 0, 3), np.uint8)])))
 
 
 # --- files -----------------------------------------------------------------------------------------------------------
