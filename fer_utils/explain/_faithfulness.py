@@ -63,16 +63,20 @@ def faithfulness(predict: Predict, explanation: Explanation, *, steps: int = 20,
 
 
 def is_frontal(landmarks: np.ndarray) -> bool:
-    """Whether a face looks at the camera: landmarks float [5, 2], the eyes at least .7 as far apart as eyes and mouth.
+    """Whether a face looks at the camera; landmarks float [5, 2], NaN where none was found.
+
+    The eyes are at least .7 as far apart as eyes and mouth, the nose is at most .15 of that off the middle.
 
     Examples
     --------
     >>> is_frontal(faces.TEMPLATE)
     True
     """
-    points = np.asarray(landmarks, float)
-    down = np.hypot(*(points[3:].mean(0) - points[:2].mean(0)))
-    return bool(np.hypot(*(points[1] - points[0])) >= 0.7 * down > 0)
+    left, right, nose, *mouth = np.asarray(landmarks, float) @ [1, 1j]
+    middle, apart = (left + right) / 2, abs(right - left)
+    if not apart >= 0.7 * abs(np.mean(mouth) - middle) > 0:
+        return False
+    return bool(abs(((nose - middle) / (right - left)).real) <= 0.15)  # along the line of the eyes
 
 
 def face_regions(landmarks: np.ndarray, *, shape: tuple[int, int] = (96, 96)) -> np.ndarray:
@@ -116,22 +120,3 @@ def region_weights(explanation: Explanation, landmarks: np.ndarray) -> tuple[np.
     weight = np.bincount(regions, positive[explanation.segments].ravel(), minlength=len(REGIONS))
     area = np.bincount(regions, minlength=len(REGIONS)) / regions.size
     return weight / weight.sum() if weight.any() else np.full(len(REGIONS), np.nan), area
-
-
-def describe(explanation: Explanation, landmarks: np.ndarray, *, n: int = 2) -> str:
-    """The n parts of the face with most of the positive weight, in words, or why there are none.
-
-    Examples
-    --------
-    >>> describe(explanation, landmarks, n=1)
-    'mouth 41 % (9 % of the pixels)'
-    """
-    if not np.isfinite(landmarks).all():
-        return "no landmarks found"
-    if not is_frontal(landmarks):
-        return "a profile, its parts overlap"
-    weight, area = region_weights(explanation, landmarks)
-    if np.isnan(weight).any():
-        return "no weight is positive"
-    order = np.argsort(-weight)[:n]
-    return ", ".join(f"{REGIONS[i]} {100 * weight[i]:.0f} % ({100 * area[i]:.0f} % of the pixels)" for i in order)

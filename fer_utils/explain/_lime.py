@@ -5,7 +5,7 @@ superpixel's weight is how much showing it raises the probability of one class.
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -27,20 +27,17 @@ class Explanation:
     label: int  # the class explained, 0–6
     prediction: np.ndarray  # float32 [7], the model's probabilities for the whole face
     score: float  # R² of the linear model on its samples; 1 = it follows the network exactly
+    error: float = 0.0  # standard error of a weight, where several seeds tell it
 
     @property
     def heat(self) -> np.ndarray:
-        """float64 [96, 96], each pixel's weight."""
-        return self.weights[self.segments]
+        """float64 [96, 96], each pixel's weight; NaN where it is not above the noise, three standard errors."""
+        return np.where(np.abs(self.weights) > 3 * self.error, self.weights, np.nan)[self.segments]
 
     def top(self, k: int = 5) -> np.ndarray:
         """int [≤ k]: superpixels with the largest positive weights, the largest first."""
         order = np.argsort(-self.weights, kind="stable")[:k]
         return order[self.weights[order] > 0]
-
-    def mask(self, k: int = 5) -> np.ndarray:
-        """bool [96, 96]: pixels of the top-k superpixels."""
-        return np.isin(self.segments, self.top(k))
 
 
 def superpixels(image: np.ndarray, *, count: int = 50, compactness: float = 10.0) -> np.ndarray:
@@ -111,6 +108,32 @@ def explain_classes(
     return found
 
 
+def explain_averaged(
+    predict: Predict, face: np.ndarray, *, labels: Sequence[int], seeds: Sequence[int] = (2013, 2014, 2015),
+    samples: int = 300,
+) -> list[Explanation]:
+    """Mean of several seeds' explanations, which also tell how far chance moves a weight (`Explanation.error`).
+
+    The spread between seeds is pooled over a map's superpixels. `seeds`: two or more, else ValueError; `samples`: of
+    each; the rest as in `explain_classes`.
+
+    Examples
+    --------
+    >>> (happy,) = explain_averaged(classifier.predict, fer.images[0], labels=(3,))
+    >>> np.isnan(happy.heat).mean()  # share of the face whose weight may be chance
+    """
+    if len(seeds) < 2:
+        raise ValueError(f"seeds: must be two or more; got {list(seeds)}")
+    runs = [explain_classes(predict, face, labels=labels, seed=seed, samples=samples) for seed in seeds]
+    found = []
+    for same in zip(*runs, strict=True):
+        weights = np.array([each.weights for each in same])
+        error = float(np.sqrt(weights.var(0, ddof=1).mean() / len(seeds)))
+        score = float(np.mean([each.score for each in same]))
+        found.append(replace(same[0], weights=weights.mean(0), score=score, error=error))
+    return found
+
+
 def ask(predict: Predict, image: np.ndarray, hidden: np.ndarray, segments: np.ndarray, shown: np.ndarray) -> np.ndarray:
     """Probabilities float32 [N, 7] of N faces: `image` in the superpixels `shown` (bool [N, S]), `hidden` elsewhere."""
     batches = (shown[start : start + BATCH] for start in range(0, len(shown), BATCH))
@@ -122,7 +145,7 @@ def ask(predict: Predict, image: np.ndarray, hidden: np.ndarray, segments: np.nd
 def choose_examples(
     labels: np.ndarray, probabilities: np.ndarray, *, label: int, correct: int = 3, wrong: int = 1
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Faces of class `label` worth explaining: recognized with most confidence, and the most confident mistakes.
+    """Faces of class `label` worth explaining: most confidently given that label, and the most confident mistakes.
 
     Indices int [≤ correct] and int [≤ wrong] into labels int [N] and probabilities float [N, 7], the most confident
     first; an image that occurs twice is taken once.
@@ -131,11 +154,11 @@ def choose_examples(
     --------
     >>> right, wrong = choose_examples(private.labels, probabilities, label=3)
     """
-    predicted, confidence = probabilities.argmax(1), probabilities.max(1)
+    own = np.asarray(labels) == label
 
-    def best(candidates: np.ndarray, count: int) -> np.ndarray:
+    def best(candidates: np.ndarray, confidence: np.ndarray, count: int) -> np.ndarray:
         rows = np.flatnonzero(candidates)
         return rows[np.unique(-confidence[rows], return_index=True)[1]][:count]
 
-    own = np.asarray(labels) == label
-    return best(own & (predicted == label), correct), best(own & (predicted != label), wrong)
+    mistaken = own & (probabilities.argmax(1) != label)
+    return best(own, probabilities[:, label], correct), best(mistaken, probabilities.max(1), wrong)

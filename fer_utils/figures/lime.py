@@ -1,23 +1,24 @@
 """LIME's maps over faces, and whether the model reacts as they say."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
-from matplotlib import colormaps
 from matplotlib.cm import ScalarMappable
 from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 
+from fer_utils.data import CLASSES
 from fer_utils.figures.charts import curves as draw_curves
 from fer_utils.figures.face_grids import face_grid
 
-SCALE = "RdBu_r"  # red speaks for the class, blue against it; it darkens on both sides
+SCALE, UNSURE = "RdBu_r", 0.68  # red speaks for the class, blue against it, darker is more; gray: no more than noise
 
 
 def overlays(
     images: Sequence[Sequence[np.ndarray]], values: Sequence[Sequence[np.ndarray | None]], *, title: str,
-    rows: Sequence[str] = (), columns: Sequence[str] = (), ends: tuple[str, str] = ("against", "for"),
+    ends: tuple[str, str] = ("against", "for"), percentile: float = 97, **grid: Any,
 ) -> Figure:
     """Show signed values over gray images, such as LIME's weights, in rows and columns.
 
@@ -26,31 +27,49 @@ def overlays(
     images : rows of uint8 [H, W], gray 0–255
     values : nested alike, float [H, W] or None for the image alone; NaN (not above the noise, say) stays gray; all of
         a figure share one colour scale
-    rows, columns : as in `face_grid`
     ends : what the scale's two ends mean
+    percentile : of the absolute values, where the scale ends; a few extreme ones must not pale all others
+    **grid : of `face_grid`, such as rows, columns, captions
 
     Examples
     --------
     >>> images, heat = zip(*((e.image, e.heat) for e in explanations))
     >>> overlays([images, images], [[None] * len(images), heat], rows=["face", "LIME's weights"], title="Angry")
     """
-    figure = face_grid(images, rows=rows, columns=columns, title=title)
+    figure = face_grid(images, title=title, **grid)
     figure.set_figheight(0.88 * figure.get_figheight())  # the scale at the right makes the images smaller
     axes = np.reshape(figure.axes, (len(images), -1))
     cells = [(axes[r, c], images[r][c], one) for r, row in enumerate(values) for c, one in enumerate(row)]
     cells = [cell for cell in cells if cell[2] is not None]
-    # The 97th percentile: a few extreme superpixels must not pale all others; the scale's ends say that they go on.
-    limit = max(float(np.nanpercentile(np.abs([one for *_, one in cells]), 97)), 1e-6)
-    for axis, image, one in cells:
-        share = np.clip(np.nan_to_num(one) / limit, -1, 1)
-        color = colormaps[SCALE](share / 2 + 0.5)
-        color[..., 3] = 0.75 * np.abs(share) ** 0.7  # weak values let the face through, strong ones cover it
-        axis.imshow(image, cmap="gray", vmin=-60, vmax=300)
-        axis.imshow(color, interpolation="nearest")
+    limit = max(float(np.nanpercentile(np.abs([one for *_, one in cells]), percentile)), 1e-6)
     scale = ScalarMappable(Normalize(-limit, limit), SCALE)
+    for axis, image, one in cells:
+        color = np.where(np.isnan(one)[..., None], UNSURE, scale.to_rgba(one)[..., :3])
+        # The face shades the colour a little: enough to see where one is, too little to change what it says.
+        axis.imshow(color * (0.85 + 0.15 * image / 255)[..., None], interpolation="nearest")
     bar = figure.colorbar(scale, ax=figure.axes, aspect=24, shrink=0.6, pad=0.01, extend="both")
     bar.set_ticks([-limit, 0, limit], labels=[f"−{limit:.2g}\n{ends[0]}", "0", f"+{limit:.2g}\n{ends[1]}"], fontsize=8)
     return figure
+
+
+def before_after(before: Sequence[Any], after: Sequence[Any], *, title: str) -> Figure:
+    """Show faces and their LIME maps before and after alignment side by side, a row a face.
+
+    `before`, `after`: `explain.Explanation`s of the same faces, in the same order.
+
+    Examples
+    --------
+    >>> before_after([explain.explain(unaligned.predict, face, label=0)],
+    ...              [explain.explain(aligned.predict, turned, label=0)], title="Angry")
+    """
+    images, values, captions = [], [], []
+    for pair in zip(before, after, strict=True):
+        images.append([one.image for one in pair for _ in range(2)])
+        values.append([value for one in pair for value in (None, one.heat)])
+        told = [f"{CLASSES[one.label]} {100 * one.prediction[one.label]:.0f} %" for one in pair]
+        captions.append(["", told[0], "", told[1]])
+    columns = ["before alignment", "LIME, before", "after alignment", "LIME, after"]
+    return overlays(images, values, columns=columns, captions=captions, title=title, percentile=90)
 
 
 def faithfulness_curves(share: np.ndarray, curves: np.ndarray, *, title: str) -> Figure:

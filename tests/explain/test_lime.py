@@ -85,6 +85,21 @@ def test_bad_arguments(face, options, name):
         explain_classes(watcher, face, **options)
 
 
+def test_what_chance_can_move_is_left_out(face):
+    random = np.random.default_rng(7)
+
+    def noisy(inputs):
+        return watcher(inputs) + random.normal(0, 0.05, (len(inputs), 7)).astype(np.float32)
+
+    (found,) = explain.explain_averaged(noisy, face, labels=(3,), samples=300)
+    truth = explain.explain(watcher, face, label=3, samples=900).weights
+    assert found.error == pytest.approx((found.weights - truth)[np.abs(truth) < 0.02].std(), rel=0.5)
+    told = np.unique(found.segments[np.isfinite(found.heat)])
+    assert truth[told].min() > 0.02 and found.weights.argmax() in told and len(told) < len(truth) / 2
+    with pytest.raises(ValueError, match="^seeds:"):
+        explain.explain_averaged(watcher, face, labels=(3,), seeds=(1,))
+
+
 def test_superpixels_fit_a_face(face):
     image = to_input(face).astype(np.uint8)
     found = superpixels(image)
@@ -97,7 +112,7 @@ def test_top_takes_positive_weights_only():
     segments = np.repeat(np.arange(4), 24)[:, None].repeat(96, axis=1)
     found = Explanation(np.zeros((96, 96), np.uint8), segments, np.array([0.1, -0.5, 0.3, 0.0]), 0, np.zeros(7), 1.0)
     assert found.top(5).tolist() == [2, 0] and found.top(1).tolist() == [2]
-    assert found.mask(5).mean() == 0.5 and found.heat[30, 0] == -0.5
+    assert found.heat[30, 0] == -0.5
 
 
 def test_confident_hits_and_misses_are_chosen():
@@ -108,6 +123,8 @@ def test_confident_hits_and_misses_are_chosen():
     right, wrong = choose_examples(labels, probabilities, label=0, correct=2, wrong=5)
     assert right.tolist() == [1, 0], "row 2 is row 1's twin, row 5 is of another class"
     assert wrong.tolist() == [4, 3]
+    right, wrong = choose_examples(labels, probabilities, label=1, correct=2)
+    assert right.tolist() == wrong.tolist() == [5], "of a class that is never recognized the best is taken"
     right, wrong = choose_examples(labels, probabilities, label=6)
     assert right.size == wrong.size == 0
 

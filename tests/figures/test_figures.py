@@ -171,12 +171,26 @@ def test_captioned_faces_are_wrapped():
 
 def test_overlays_show_sign_and_strength_on_one_scale():
     weights = np.zeros((1, 2, 6, 6))
-    weights[0, 0, :, :4] = 0.2, -0.2, 0.01, np.nan
+    weights[0, 0, :, :5] = 0.2, -0.2, 0.1, 0, np.nan
     weights[0, 1, :, 0] = 0.1
-    first, second, *_ = figures.overlays([[np.full((6, 6), 128)] * 2], weights, title="t").axes
-    strong, against, weak, unsure, none = first.images[-1].get_array()[0, :5]
+    first, second, *_, bar = figures.overlays([[np.full((6, 6), 128)] * 2], weights, title="t").axes
+    strong, against, weak, none, unsure = first.images[-1].get_array()[0, :5]
     assert strong[0] > strong[2] and against[2] > against[0], "red for, blue against"
-    assert strong[3] == against[3] > second.images[-1].get_array()[0, 0, 3] > weak[3] > none[3] == unsure[3] == 0
+    assert strong.mean() < weak.mean() < none.mean(), "the more, the darker"
+    assert np.ptp(unsure) == 0 and unsure[0] < none.min() - 0.1, "noise is gray, not white"
+    assert (second.images[-1].get_array()[0, 0] == weak).all(), "one scale for the whole figure"
+    assert "+0.2" in " ".join(text.get_text() for text in bar.get_yticklabels())
+
+
+def test_before_and_after_stand_side_by_side():
+    heat = np.where(POINTS[0, :1, :1] > 0, np.full((48, 48), 0.1), np.nan)
+    prediction = np.array([0.96, 0.04, 0, 0, 0, 0, 0])
+    before, after = (SimpleNamespace(image=face, heat=heat, label=label, prediction=prediction)
+                     for face, label in ((FACES[0], 0), (FACES[1], 1)))
+    figure = figures.before_after([before] * 3, [after] * 3, title="t")
+    axes = np.reshape(figure.axes[:12], (3, 4))
+    assert (axes[2, 0].images[0].get_array() == FACES[0]).all() and (axes[2, 2].images[0].get_array() == FACES[1]).all()
+    assert [axis.get_xlabel() for axis in axes[0]] == ["", "Angry 96 %", "", "Disgust 4 %"]
 
 
 def test_faithfulness_names_the_areas():
