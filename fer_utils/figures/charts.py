@@ -132,7 +132,8 @@ def intervals(
             place = np.arange(len(rows)) + (0 if apart == 1 else 0.34 * (number - (apart - 1) / 2))
             spans = np.nan_to_num([one["value"] - one["low"], one["high"] - one["value"]]).clip(0)
             axis.errorbar(one["value"], place, xerr=spans, fmt="o", color=color, markersize=5, linewidth=2, label=key)
-            sign, offset = "+" if (one["low"] < 0).any() else "", -13 if name in joined and number else 5
+            below = number and (name in joined or len(colors) == 2)  # a pair's numbers must not meet
+            sign, offset = "+" if (one["low"] < 0).any() else "", -13 if below else 5
             for (x, low), y in zip(one[["value", "low"]].to_numpy(), place, strict=True):
                 if np.isfinite(low):
                     axis.annotate(f"{x:{sign}.1f}", (x, y), xytext=(0, offset), textcoords="offset points", ha="center",

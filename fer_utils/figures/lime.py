@@ -47,7 +47,8 @@ def overlays(
         color = np.where(np.isnan(one)[..., None], UNSURE, scale.to_rgba(one)[..., :3])
         # The face shades the colour a little: enough to see where one is, too little to change what it says.
         axis.imshow(color * (0.85 + 0.15 * image / 255)[..., None], interpolation="nearest")
-    bar = figure.colorbar(scale, ax=figure.axes, aspect=24, shrink=0.6, pad=0.01, extend="both")
+    shrink = 0.6 if len(images) > 1 else 0.95
+    bar = figure.colorbar(scale, ax=figure.axes, aspect=24, shrink=shrink, pad=0.01, extend="both")
     bar.set_ticks([-limit, 0, limit], labels=[f"−{limit:.2g}\n{ends[0]}", "0", f"+{limit:.2g}\n{ends[1]}"], fontsize=8)
     return figure
 
