@@ -178,7 +178,8 @@ def build(
     dropout : rate before the dense layer.
     classes : number of logits.
     precision : None for Keras' own layers under Keras' dtype policy (`mixed_bfloat16` on a GPU); "float32" or
-        "bfloat16" for layers that train faster on a CPU and multiply in that type (`cpu_layers`; TensorFlow only).
+        "bfloat16" for layers that train faster on a CPU and multiply in that type (`cpu_layers`; TensorFlow only);
+        "auto" for the faster of the two where TensorFlow has only a CPU, else None.
     seed : of random weights and dropout; also Keras' global one.
 
     Returns
@@ -198,8 +199,12 @@ def build(
     import keras
 
     allowed = (None, *(cpu_layers.PRECISIONS if keras.backend.backend() == "tensorflow" else ()))
+    if precision == "auto":
+        fast = len(allowed) > 1 and keras.distribution.list_devices()[0].lower().startswith("cpu")
+        precision = cpu_layers.native_precision() if fast else None
     if precision not in allowed:
-        raise ValueError(f"precision: must be one of {allowed} on {keras.backend.backend()}; got {precision!r}")
+        known = ("auto", *allowed)
+        raise ValueError(f"precision: must be one of {known} on {keras.backend.backend()}; got {precision!r}")
     keras.utils.set_random_seed(seed)
     network, origin = _pretrained(backbone, weights)
     for layer in network._flatten_layers():

@@ -37,6 +37,14 @@ def test_bfloat16_products_change_little_and_keep_the_weights_in_order(name):
     assert np.abs(first - second).mean() < 0.1 * np.abs(first).mean()
 
 
+@pytest.mark.parametrize("device, fast", [("cpu:0", True), ("gpu:0", False)])
+def test_auto_takes_fast_layers_on_a_cpu_only(monkeypatch, device, fast):
+    monkeypatch.setattr(keras.distribution, "list_devices", lambda: [device])
+    model = models.build("resnet18", weights=None, image_size=48, precision="auto")
+    kinds = {type(layer) for layer in model._flatten_layers() if layer.name.endswith("bn")}
+    assert kinds and (keras.layers.BatchNormalization not in kinds) == fast
+
+
 def test_fused_batchnorm_trains_as_keras_own_does():
     image = keras.Input((4, 4, 3))
     exact = keras.Model(image, keras.layers.BatchNormalization(momentum=0.9)(image))
