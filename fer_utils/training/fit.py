@@ -139,7 +139,7 @@ def _resume(model: keras.Model, folder: Path, steps: int) -> int:
     return done
 
 
-def _build(config: TrainConfig, steps: int, loss: keras.losses.Loss, *, workers: bool) -> tuple[keras.Model, str]:
+def _build(config: TrainConfig, steps: int, loss: keras.losses.Loss, *, alone: bool, workers: bool) -> tuple[keras.Model, str]:
     """The compiled model and the precision of its products."""
     on_device = not keras.distribution.list_devices()[0].lower().startswith("cpu")
     precision = config.precision
@@ -165,8 +165,9 @@ def _build(config: TrainConfig, steps: int, loss: keras.losses.Loss, *, workers:
     start = config.learning_rate / max(1, warmup)
     schedule = keras.optimizers.schedules.CosineDecay(start, max(1, total - warmup), **peak)
     momentum = max(0.0, min(config.ema_momentum, 1 - 10 / total))  # Keras' moving average has no warm-up
-    optimizer = keras.optimizers.AdamW(schedule, weight_decay=config.weight_decay, global_clipnorm=CLIPNORM,
-                                       use_ema=True, ema_momentum=momentum)
+    adamw = cpu_layers.adamw if fast and alone else keras.optimizers.AdamW
+    optimizer = adamw(schedule, weight_decay=config.weight_decay, global_clipnorm=CLIPNORM, use_ema=True,
+                      ema_momentum=momentum)
     optimizer.exclude_from_weight_decay(var_names=["bias", "gamma", "beta"])
     model.compile(optimizer, loss, metrics=["accuracy"], jit_compile=on_device)  # on a CPU oneDNN is faster than XLA
     return model, precision if fast or on_device else "float32"
@@ -220,7 +221,7 @@ def train(
     batches = Batches(images, targets, config, class_weights=class_weights)
     public, steps = fer.split("PublicTest"), len(batches)
     with strategy.scope() if strategy else contextlib.nullcontext():
-        model, precision = _build(config, steps, loss, workers=bool(workers))
+        model, precision = _build(config, steps, loss, alone=not strategy, workers=bool(workers))
         done = _resume(model, folder, steps)
     say(f"{config.run}: {len(images):,} training images, {steps} steps × {config.epochs} epochs in {precision}, "
         f"initial weights {model.initial_weights['name']}" + (f", goes on after epoch {done}" if done else ""))

@@ -4,7 +4,7 @@ import pytest
 import tensorflow as tf
 
 from fer_utils import models
-from fer_utils.models.cpu_layers import native_precision, with_fast_layers
+from fer_utils.models.cpu_layers import adamw, native_precision, with_fast_layers
 
 
 @pytest.mark.parametrize("flags, precision", [("avx2 amx_bf16", "bfloat16"), ("fma avx2 avx512f", "float32")])
@@ -45,13 +45,15 @@ def test_auto_takes_fast_layers_on_a_cpu_only(monkeypatch, device, fast):
     assert kinds and (keras.layers.BatchNormalization not in kinds) == fast
 
 
-def test_fused_batchnorm_trains_as_keras_own_does():
-    image = keras.Input((4, 4, 3))
+@pytest.mark.parametrize("channels", [16, 19])  # 19: padded where the CPU has AVX-512
+def test_fused_batchnorm_trains_as_keras_own_does(channels, monkeypatch):
+    monkeypatch.setattr("fer_utils.models.cpu_layers._cpu_flags", lambda: {"avx512f"})
+    image = keras.Input((4, 4, channels))
     exact = keras.Model(image, keras.layers.BatchNormalization(momentum=0.9)(image))
-    exact.layers[1].gamma.assign([0.5, 1.0, 2.0])
+    exact.layers[1].gamma.assign(np.linspace(0.5, 2, channels))
     fast = with_fast_layers(exact, "bfloat16")
     assert type(fast.layers[1]) is not keras.layers.BatchNormalization
-    inputs = tf.constant(np.random.default_rng(0).normal(3, 2, (16, 4, 4, 3)).astype(np.float32))
+    inputs = tf.constant(np.random.default_rng(0).normal(3, 2, (16, 4, 4, channels)).astype(np.float32))
     results = []
     for model in (exact, fast):
         with tf.GradientTape() as tape:
@@ -102,3 +104,21 @@ def test_depthwise_convolutions_train_as_keras_own_do(monkeypatch, flags, size, 
     assert len(mine) == 4
     for one, other in zip(mine, theirs, strict=True):
         assert one.shape == other.shape and np.allclose(one, other, rtol=1e-4, atol=1e-4)
+
+
+def test_fused_adamw_updates_as_keras_own_does():
+    rng, results = np.random.default_rng(0), []
+    start, gradients = rng.normal(size=(5, 3)), tf.constant(rng.normal(size=(4, 5, 3)), tf.float32)
+    for make in (keras.optimizers.AdamW, adamw):
+        weights = [keras.Variable(start.astype(np.float32), name=name) for name in ("kernel", "bias")]
+        schedule = keras.optimizers.schedules.CosineDecay(0.001, 10, warmup_target=0.1, warmup_steps=2)
+        optimizer = make(schedule, weight_decay=0.5, global_clipnorm=1.0, use_ema=True, ema_momentum=0.9)
+        optimizer.exclude_from_weight_decay(var_names=["bias"])
+        optimizer.build(weights)
+        for gradient in gradients:
+            optimizer.apply_gradients([(gradient, variable) for variable in weights])
+        results.append([variable.numpy() for variable in (*weights, *optimizer.variables)])
+    assert len(results[0]) == 2 + 1 + 2 * 3  # weights; iterations; momentum, velocity and average of each
+    assert not np.allclose(results[0][0], results[0][1])  # only one of them decays
+    for theirs, mine in zip(*results, strict=True):
+        np.testing.assert_allclose(mine, theirs, rtol=1e-4, atol=1e-6)  # 1 - 0.999 keeps 5 digits in float32
