@@ -139,7 +139,9 @@ def _resume(model: keras.Model, folder: Path, steps: int) -> int:
     return done
 
 
-def _build(config: TrainConfig, steps: int, loss: keras.losses.Loss, *, alone: bool, workers: bool) -> tuple[keras.Model, str]:
+def _build(
+    config: TrainConfig, steps: int, loss: keras.losses.Loss, *, alone: bool, workers: bool
+) -> tuple[keras.Model, str]:
     """The compiled model and the precision of its products."""
     on_device = not keras.distribution.list_devices()[0].lower().startswith("cpu")
     precision = config.precision
