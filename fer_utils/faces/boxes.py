@@ -52,28 +52,35 @@ def clip(rows: np.ndarray, height: int, width: int) -> np.ndarray:
     return rows
 
 
-def suppress(rows: np.ndarray, threshold: float, *, smaller: bool = False) -> np.ndarray:
+def suppress(rows: np.ndarray, threshold: float, *, smaller: bool = False,
+             levels: np.ndarray | None = None) -> np.ndarray:
     """Rows by image and falling score, without those that overlap a better one of their image by more than `threshold`.
 
     As in the `mtcnn` package, a row falls even to a better one that fell itself: no loop, unlike greedy suppression.
-    Overlap is intersection over union, or over the smaller of the two boxes.
+    Overlap is intersection over union, or over the smaller of the two boxes. `levels` [M]: only rows of equal level
+    count as rivals.
     """
-    rows = rows[np.lexsort((-rows[:, 5], rows[:, 0]))]
-    _, starts = np.unique(rows[:, 0], return_index=True)
-    parts = [part[_keep(part[:, 1:5], threshold, smaller)] for part in np.split(rows, starts[1:])]
-    return np.concatenate(parts)
+    order = np.lexsort((-rows[:, 5], rows[:, 0]))
+    rows, levels = rows[order], np.zeros(len(rows)) if levels is None else levels[order]
+    ends = np.flatnonzero(np.diff(rows[:, 0], append=np.inf)) + 1
+    parts = [slice(start, end) for start, end in zip([0, *ends], ends, strict=False)]
+    keep = [_keep(rows[part, 1:5], levels[part], threshold, smaller) for part in parts]
+    return rows[np.concatenate(keep)] if keep else rows
 
 
-def _keep(boxes: np.ndarray, threshold: float, smaller: bool, block: int = 512) -> np.ndarray:
-    """bool [M]: no earlier box of one image overlaps this one; a block of them at a time, to bound the memory."""
+def _keep(boxes: np.ndarray, levels: np.ndarray, threshold: float, smaller: bool, block: int = 512) -> np.ndarray:
+    """bool [M]: no earlier box of its level overlaps this one; a block of them at a time, to bound the memory."""
     keep = np.ones(len(boxes), bool)
-    areas = (boxes[:, 2] - boxes[:, 0]) * (boxes[:, 3] - boxes[:, 1])
-    for start in range(0, len(boxes), block):
+    x1, y1, x2, y2 = boxes.T
+    areas = (x2 - x1) * (y2 - y1)
+    for start in range(0, len(boxes) if len(boxes) > 1 else 0, block):
         stop = min(start + block, len(boxes))
-        better, mine = boxes[:stop, None], boxes[None, start:stop]
-        sides = np.minimum(better[..., 2:], mine[..., 2:]) - np.maximum(better[..., :2], mine[..., :2])
-        shared = np.maximum(sides[..., 0], 0) * np.maximum(sides[..., 1], 0)
-        a, b = areas[:stop, None], areas[None, start:stop]
+        mine = slice(start, stop)
+        width = np.minimum(x2[:stop, None], x2[mine]) - np.maximum(x1[:stop, None], x1[mine])
+        height = np.minimum(y2[:stop, None], y2[mine]) - np.maximum(y1[:stop, None], y1[mine])
+        shared = np.maximum(width, 0) * np.maximum(height, 0)
+        a, b = areas[:stop, None], areas[mine]
         whole = np.minimum(a, b) if smaller else a + b - shared
-        keep[start:stop] = ~np.any(np.triu(shared > threshold * whole, k=1 - start), axis=0)
+        rivals = (shared > threshold * whole) & (levels[:stop, None] == levels[mine])
+        keep[mine] = ~np.any(np.triu(rivals, k=1 - start), axis=0)
     return keep

@@ -22,8 +22,7 @@ from fer_utils.faces.preprocess import ImageError
 
 # The five landmarks in order; left and right as seen in the image.
 LANDMARKS = ("left_eye", "right_eye", "nose", "mouth_left", "mouth_right")
-# Network → side of its input in pixels (None = any), names of its outputs.
-NETWORKS = {"pnet": (None, ("cells",)), "rnet": (24, ("boxes", "scores")), "onet": (48, ("boxes", "points", "scores"))}
+SIDES = {"pnet": None, "rnet": 24, "onet": 48}  # of the networks' inputs, pixels; None: any
 SCALE_FACTOR = 0.709  # ratio of two neighbouring levels of the image pyramid
 CELL, STRIDE = 12, 2  # P-Net's window and step, pixels
 # The package's rounding ends its pyramid, at its default settings, at this side in pixels: 12 · (12 / 20) · 0.709^−1.5.
@@ -31,6 +30,7 @@ SMALLEST_LEVEL = 12.0605
 MAX_STACK_ROWS = 32_000  # cv2.remap addresses its source with 16-bit coordinates
 MAX_PIXELS = 4_000_000  # of all images searched at once; P-Net's first layer needs 40 bytes a pixel
 MAX_CROPS = 1024
+FEW_ROWS = 500  # candidates of all levels that are compared at once
 
 
 @dataclass(frozen=True)
@@ -76,7 +76,7 @@ class Detector(AbstractContextManager):
         if threads < 0:
             raise ValueError(f"threads: must be 0 (all cores) or more; got {threads}")
         self.min_face_size, self.thresholds, self.fit_to_image = min_face_size, tuple(thresholds), fit_to_image
-        self._networks = {name: _session(name, 1 if name == "pnet" else threads) for name in NETWORKS}
+        self._networks = {name: _session(name, 1 if name == "pnet" else threads) for name in SIDES}
         workers = threads or os.cpu_count() or 1  # share out the pyramid's levels: better than all of them on each
         self._pool = ThreadPoolExecutor(workers, "mtcnn") if workers > 1 else None
 
@@ -136,46 +136,58 @@ class Detector(AbstractContextManager):
         scales = pyramid(*images.shape[1:3], min_face_size=self.min_face_size)
         scales = [scale for scale in scales if CELL / (SCALE_FACTOR * scale) > smallest]
         run = self._pool.map if self._pool else map
-        levels = list(run(lambda scale: self._propose_at(images, scale), scales))
-        return square(suppress(np.concatenate(levels), 0.7)) if levels else np.empty((0, 6))
+        levels = list(run(lambda scale: self._cells(images, scale), scales))
+        if not levels:
+            return np.empty((0, 6))
+        found = np.concatenate(levels)
+        corners = found[:, [2, 1, 2, 1]] * STRIDE + (1, 1, CELL, CELL)
+        boxes = (corners + found[:, 4:8] * (CELL - 1)) / found[:, 3:4]
+        rows = np.column_stack([found[:, 0], boxes, _sigmoid(found[:, 8])])
+        if len(rows) <= FEW_ROWS:
+            rows = suppress(rows, 0.5, levels=found[:, 3])
+        else:
+            ends = np.cumsum([len(level) for level in levels[:-1]])
+            rows = np.concatenate([suppress(part, 0.5) for part in np.split(rows, ends)])
+        return square(suppress(rows, 0.7))
 
-    def _propose_at(self, images: np.ndarray, scale: float) -> np.ndarray:
-        size = int(images.shape[2] * scale), int(images.shape[1] * scale)
-        level = np.stack([cv2.resize(image, size, interpolation=cv2.INTER_AREA) for image in images])
-        (cells,) = self._networks["pnet"].run(None, {"image": level})
+    def _cells(self, images: np.ndarray, scale: float) -> np.ndarray:
+        """P-Net on one level → windows above the threshold [M, 9]: image, y, x, scale, offsets, log-odds."""
+        width, height = int(images.shape[2] * scale), int(images.shape[1] * scale)
+        level = np.empty((len(images), height, width, 3), np.float32)
+        for image, reduced in zip(images, level, strict=True):
+            cv2.resize(image, (width, height), dst=reduced, interpolation=cv2.INTER_AREA)
+        cells = self._networks["pnet"].run(None, {"image": level})[0]
         with np.errstate(divide="ignore"):  # a threshold of 0 or 1 is infinite log-odds: everything, nothing
             odds = np.log(self.thresholds[0]) - np.log1p(-self.thresholds[0])
         image, y, x = np.nonzero(cells[:, 4] > odds)
-        found = cells[image, :, y, x].astype(np.float64)
-        corners = np.stack([x * STRIDE + 1, y * STRIDE + 1, x * STRIDE + CELL, y * STRIDE + CELL], axis=1)
-        boxes = (corners + found[:, :4] * (CELL - 1)) / scale
-        return suppress(np.column_stack([image, boxes, 1 / (1 + np.exp(-found[:, 4]))]), 0.5)
+        return np.column_stack([image, y, x, np.full(len(x), scale), cells[image, :, y, x].astype(np.float64)])
 
     def _reject(self, images: np.ndarray, rows: np.ndarray) -> np.ndarray:
         """R-Net on the candidates → fewer, better squares [M, 6]."""
-        offsets, scores = self._run("rnet", images, rows)
-        rows = regress(rows, offsets, scores[:, -1])
+        found = self._run("rnet", images, rows)
+        rows = regress(rows, found[:, :4], _sigmoid(found[:, 4]))
         return square(suppress(rows[rows[:, 5] > self.thresholds[1]], 0.7))
 
     def _output(self, images: np.ndarray, rows: np.ndarray) -> np.ndarray:
         """O-Net on the candidates → faces with landmarks [M, 16]."""
-        offsets, points, scores = self._run("onet", images, rows)
+        found = self._run("onet", images, rows)
         sides = rows[:, 3:5] - rows[:, 1:3] + 1
-        points = points.reshape(-1, 2, 5) * sides[:, :, None] + rows[:, 1:3, None] - 1
-        rows = np.column_stack([regress(rows, offsets, scores[:, -1]), points.reshape(-1, 10)])
+        points = found[:, 5:].reshape(-1, 2, 5) * sides[:, :, None] + rows[:, 1:3, None] - 1
+        rows = np.column_stack([regress(rows, found[:, :4], _sigmoid(found[:, 4])), points.reshape(-1, 10)])
         rows = suppress(rows[rows[:, 5] > self.thresholds[2]], 0.7, smaller=True)
         return clip(rows, *images.shape[1:3]) if self.fit_to_image else rows
 
-    def _run(self, name: str, images: np.ndarray, rows: np.ndarray) -> list[np.ndarray]:
-        results = [
-            self._networks[name].run(None, {"image": crop(images, rows[start:start + MAX_CROPS], NETWORKS[name][0])})
+    def _run(self, name: str, images: np.ndarray, rows: np.ndarray) -> np.ndarray:
+        """R- or O-Net on the candidates → offsets, log-odds (and points): float64 [M, 5 or 15]."""
+        parts = [
+            self._networks[name].run(None, {"image": crop(images, rows[start:start + MAX_CROPS], SIDES[name])})[0]
             for start in range(0, max(1, len(rows)), MAX_CROPS)
         ]
-        return [np.concatenate(parts) for parts in zip(*results, strict=True)]
+        return np.concatenate(parts).astype(np.float64)
 
 
 def network_path(name: str) -> Path:
-    """The ONNX file of a network in `NETWORKS`: models/mtcnn_<name>.onnx."""
+    """The ONNX file of a network in `SIDES`: models/mtcnn_<name>.onnx."""
     return paths.MODELS / f"mtcnn_{name}.onnx"
 
 
@@ -199,10 +211,12 @@ def crop(images: np.ndarray, rows: np.ndarray, side: int) -> np.ndarray:
     steps = np.arange(side) / (side - 1)
     x = (rows[:, 1:2] + (rows[:, 3:4] - rows[:, 1:2]) * steps) * ((width - 1) / width)
     y = (rows[:, 2:3] + (rows[:, 4:5] - rows[:, 2:3]) * steps) * ((height - 1) / height)
-    outside = ((y < 0) | (y > height - 1))[:, :, None] | ((x < 0) | (x > width - 1))[:, None, :]
-    stacked_y = y + rows[:, :1] * height
-    grid_x = np.where(outside, -9, x[:, None, :]).astype(np.float32).reshape(len(rows), -1)
-    grid_y = np.where(outside, -9, stacked_y[:, :, None]).astype(np.float32).reshape(len(rows), -1)
+    # The images lie in one column; what is outside of one must not come from its neighbour.
+    x = np.where((x < 0) | (x > width - 1), -9, x)
+    y = np.where((y < 0) | (y > height - 1), -9, y + rows[:, :1] * height)
+    grid = np.empty((2, len(rows), side, side), np.float32)
+    grid[0], grid[1] = x[:, None, :], y[:, :, None]
+    grid_x, grid_y = grid.reshape(2, len(rows), -1)
     source = images.reshape(count * height, width, channels)
     patches = cv2.remap(source, grid_x, grid_y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT, borderValue=0)
     return patches.reshape(len(rows), side, side, channels)
@@ -217,6 +231,10 @@ def _session(name: str, threads: int):
 
 def _normalize(images: np.ndarray) -> np.ndarray:
     return (images.astype(np.float32) - np.float32(127.5)) * np.float32(1 / 128)
+
+
+def _sigmoid(odds: np.ndarray) -> np.ndarray:
+    return 1 / (1 + np.exp(-odds))
 
 
 def _face(row: np.ndarray) -> Face:
