@@ -34,6 +34,8 @@ def main(arguments: list[str] | None = None) -> int:
     add("--detect-width", type=int, default=default.detect_width, help="pixels across the searched copy (%(default)s)")
     add("--half-life", type=float, default=default.half_life, help="seconds; 0 = no smoothing (%(default)s)")
     add("--min-confidence", type=float, default=default.min_confidence, help="below this: 'uncertain' (%(default)s)")
+    add("--sample-every", type=float, default=default.sample_every, metavar="SECONDS",
+        help="look at one frame every so many seconds; 0 = at every one")
     add("--threads", type=int, default=default.threads, help="0 = the cores there are, at most 4")
     add("--max-frames", type=int, help="stop after so many frames")
     add("--blur-faces", dest="blur", action="store_true", help="make faces unrecognizable in the window and the video")

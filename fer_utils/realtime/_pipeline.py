@@ -1,29 +1,26 @@
 """One frame in, its faces with ids and probabilities out: detect, follow, crop, classify, smooth. Every stage is timed.
 
-MTCNN's cascade runs on a reduced copy of every k-th frame (a detection frame), and at once when a face is lost; on the
-tracking frames in between, O-Net alone follows each face at full size.
+MTCNN's cascade searches a reduced copy of every k-th frame (a detection frame), and of the next one when a face is
+lost, in a thread of its own: no frame waits for it. O-Net alone follows each face at full size from frame to frame.
 """
 
 import copy
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 import cv2
-import numpy as np
 
-from fer_utils.faces import Box, Detector, Face, iou
+from fer_utils.faces import Box, Face
 from fer_utils.models import Classifier, ModelError, available
+from fer_utils.realtime.search import SMALLEST_FACE, Search, inside, is_new
 from fer_utils.realtime.sources import Closing, Frame
-from fer_utils.realtime.tracker import Track, Tracker
+from fer_utils.realtime.tracker import MAX_GAP, Track, Tracker
 
 PREFERRED = ("xception", "mobilenet_v3_large", "efficientnet_b0", "resnet18")
 STAGES = ("detect", "refine", "track", "crop", "classify")
-MIN_SIDE = 12  # pixels; P-Net sees nothing in a smaller picture
-SMALLEST_FACE = 20  # pixels, in the reduced copy
-SAME_FACE = 0.4  # two boxes that overlap more than this (IoU) are one face
 REFINE_SCORE = 0.8  # a followed face with a lower O-Net score than this makes its frame a detection frame
 
 
@@ -38,6 +35,7 @@ class Settings:
     detect_width : pixels across the reduced copy that is searched for faces from 20 pixels on; thrice for pictures.
     half_life : seconds after which an old probability counts half; 0 switches smoothing off.
     min_confidence : a smoothed probability below this is shown as "uncertain"; 0–1.
+    sample_every : seconds from one frame that is looked at to the next, each of them searched; 0: every frame counts.
     threads : threads of the networks; 0: as many as this process may use cores, at most 4.
     blur : faces are to be made unrecognizable: every frame is searched at full size, whatever `detect_every` says.
     blur_min_face : pixels across the smallest face that is then searched for.
@@ -53,12 +51,14 @@ class Settings:
     detect_width: int = 320
     half_life: float = 0.4
     min_confidence: float = 0.4
+    sample_every: float = 0
     threads: int = 0
     blur: bool = False
     blur_min_face: float = 40
 
     def __post_init__(self) -> None:
-        lows = {"detect_every": 1, "detect_width": 64, "half_life": 0, "threads": 0, "blur_min_face": SMALLEST_FACE}
+        lows = {"detect_every": 1, "detect_width": 64, "half_life": 0, "sample_every": 0, "threads": 0,
+                "blur_min_face": SMALLEST_FACE}
         for name, low in lows.items():
             if not getattr(self, name) >= low:
                 raise ValueError(f"{name}: must be {low} or more; got {getattr(self, name)}")
@@ -97,82 +97,103 @@ class Pipeline(Closing):
     def __init__(self, settings: Settings | None = None) -> None:
         self.settings = settings or Settings()
         threads = self.settings.threads or min(4, cv2.getNumberOfCPUs())
-        # Reading Xception's 80 MB and starting MTCNN's three networks overlap.
+        # Reading Xception's 80 MB and starting MTCNN's networks overlap.
         with ThreadPoolExecutor(1) as pool:
-            detector = pool.submit(Detector, min_face_size=SMALLEST_FACE, threads=threads, fit_to_image=False)
+            search = pool.submit(Search, threads=threads)
             self.classifier = Classifier(self.settings.model or best_model(), threads=threads)
-            self.detector = detector.result()
-        self.tracker = Tracker(half_life=self.settings.half_life, min_confidence=self.settings.min_confidence)
-        self._since = self.settings.detect_every  # frames since the last detection frame
+            self.search = search.result()
+        self.tracker = Tracker(
+            half_life=self.settings.half_life, min_confidence=self.settings.min_confidence,
+            max_gap=max(MAX_GAP, 2.5 * self.settings.sample_every),
+        )
+        self._since = 0  # frames since the last detection frame
+        self._shape: tuple[int, ...] = ()  # of the last frame
 
-    def __call__(self, frame: Frame, *, still: bool = False) -> Result:
-        """Find, follow and classify the faces of a frame; `still`: it has nothing to do with the frame before."""
+    def __call__(self, frame: Frame, *, boxes: Sequence[Box] | None = None, still: bool = False,
+                 live: bool = False) -> Result:
+        """Find, follow and classify the faces of a frame.
+
+        Parameters
+        ----------
+        frame : its image must stay as it is for the next two calls.
+        boxes : where the faces are (x, y, width, height in pixels): nothing is searched, and each box gets a track;
+            ValueError for one outside the frame.
+        still : the frame has nothing to do with the one before.
+        live : what a search found counts as soon as it is done; otherwise two frames after it began, so that results do
+            not depend on the machine's speed. First frames, stills, and with `blur`, `sample_every` or `detect_every=1`
+            all frames wait for their search.
+        """
         if still:
-            self.tracker.reset()
+            self.reset()
         spent = dict.fromkeys(STAGES, 0.0)
         with _timed(spent, "refine"):
-            faces, owners = self._follow(frame)
-        lost = len(faces) < len(self.tracker.visible) or bool(self.tracker.lost)
-        detect = lost or not faces or self._since >= self.settings.detect_every or self.settings.blur
-        found: list[Face] = []
-        if detect:
-            with _timed(spent, "detect"):
-                found = self._detect(frame.image, still)
-                new = [face for face in found if _inside(face.box, frame.image) and _is_new(face, faces)]
-            self._since = 0
-            faces, owners = faces + new, owners + [None] * len(new)
-        self._since += 1
+            faces, owners = self._follow(frame) if boxes is None else ([], [])
+        due = boxes is None and self._is_due(faces)
+        waits = boxes is None and self._must_wait(frame)
+        with _timed(spent, "detect"):
+            found = self._look(frame, boxes, still, live, waits)
+            known = [face.box for face in faces]
+            faces += [face for face in found if inside(face.box, frame.image) and is_new(face, known)]
+            owners += [None] * (len(faces) - len(owners))
         with _timed(spent, "track"):
-            seen = self.tracker.update(faces, frame.time, owners=owners, sure=still)
+            seen = self.tracker.update(faces, frame.time, owners=owners, sure=still or boxes is not None)
+        if begins := due and not waits and not self.search.busy:
+            known = [track.box for track in self.tracker.visible]
+            self.search.begin(frame.image, self.settings.detect_width, known)
+        self._since = 1 if waits or begins else self._since + 1
+        self._classify(frame, seen, spent)
+        hidden = [track.covered(frame.time) for track in self.tracker.hidden]
+        hidden += [face.box for face in found] if self.settings.blur else []
+        return Result(frame, [copy.copy(track) for track in seen], hidden, waits or begins, spent)
+
+    def _is_due(self, followed: list[Face]) -> bool:
+        lost = len(followed) < len(self.tracker.visible) or bool(self.tracker.lost)
+        return lost or not followed or self._since >= self.settings.detect_every
+
+    def _must_wait(self, frame: Frame) -> bool:
+        always = self.settings.blur or self.settings.sample_every or self.settings.detect_every == 1
+        return bool(always) or frame.image.shape != self._shape
+
+    def _look(self, frame: Frame, boxes: Sequence[Box] | None, still: bool, live: bool, waits: bool) -> list[Face]:
+        """The faces in the caller's boxes, or those that a search finds or found."""
+        image = frame.image
+        if boxes is not None:
+            return [self.search.given(image, box) for box in boxes]
+        if not waits:
+            return self.search.arrived(frame, live=live)
+        self.search.forget()
+        self._shape = image.shape
+        smallest = self.settings.blur_min_face if self.settings.blur else None
+        return self.search.now(image, self.settings.detect_width * (3 if still else 1), smallest=smallest)
+
+    def _classify(self, frame: Frame, seen: list[Track], spent: dict[str, float]) -> None:
         with _timed(spent, "crop"):
             # A track has what a Face has; O-Net finds its landmarks anew on every tracking frame.
             inputs = self.classifier.inputs_of(frame.image, seen)
         with _timed(spent, "classify"):
             self.tracker.classify(seen, self.classifier.predict(inputs), frame.time)
-        hidden = [track.covered(frame.time) for track in self.tracker.hidden]
-        hidden += [face.box for face in found] if self.settings.blur else []
-        return Result(frame, [copy.copy(track) for track in seen], hidden, detect, spent)
 
     def _follow(self, frame: Frame) -> tuple[list[Face], list[Track | None]]:
         """Look for each face where its track expects it."""
         faces, owners = [], []
         for track in self.tracker.visible:
-            face = self._refine(frame.image, track.predicted(frame.time))
+            face = self.search.refine(frame.image, track.predicted(frame.time))
             # Two tracks on one face: the older one keeps it.
-            if face and face.score >= REFINE_SCORE and _is_new(face, faces):
+            if face and face.score >= REFINE_SCORE and is_new(face, [other.box for other in faces]):
                 faces.append(face)
                 owners.append(track)
         return faces, owners
 
-    def _detect(self, image: np.ndarray, still: bool) -> list[Face]:
-        scale = min(1.0, self.settings.detect_width * (3 if still else 1) / image.shape[1])
-        if self.settings.blur and min(image.shape[:2]) >= MIN_SIDE:
-            return self.detector.detect(image, min_face_size=min(self.settings.blur_min_face, SMALLEST_FACE / scale))
-        size = (round(image.shape[1] * scale), round(image.shape[0] * scale))
-        if min(size) < MIN_SIDE:
-            return []
-        small = image if scale == 1.0 else cv2.resize(image, size, interpolation=cv2.INTER_AREA)
-        found = (_moved(face, 1 / scale) for face in self.detector.detect(small))
-        if scale < 1.0:  # the full frame shows more: a face must hold there too
-            found = (self._refine(image, face.box) for face in found)
-        return [face for face in found if face]
-
-    def _refine(self, image: np.ndarray, box: Box) -> Face | None:
-        """O-Net at a box, on the part of the frame around it: it would convert the whole frame otherwise."""
-        x, y, width, height = box
-        margin = 0.3 * max(width, height) + MIN_SIDE
-        left, top = max(int(x - margin), 0), max(int(y - margin), 0)
-        part = image[top : max(int(y + height + margin), 0), left : max(int(x + width + margin), 0)]
-        if min(part.shape[:2]) < MIN_SIDE:
-            return None
-        face = self.detector.refine(part, (x - left, y - top, width, height))
-        face = face and _moved(face, 1.0, left, top)
-        return face if face and _inside(face.box, image) else None
+    def reset(self) -> None:
+        """Forget all faces: another scene follows. Ids go on counting."""
+        self.tracker.reset()
+        self.search.forget()
+        self._shape = ()
 
     def close(self) -> None:
-        """Free both networks."""
+        """Free the networks."""
+        self.search.close()
         self.classifier.close()
-        self.detector.close()
 
 
 @contextmanager
@@ -180,19 +201,3 @@ def _timed(spent: dict[str, float], stage: str) -> Iterator[None]:
     start = time.perf_counter()
     yield
     spent[stage] += (time.perf_counter() - start) * 1000
-
-
-def _is_new(face: Face, known: list[Face]) -> bool:
-    return all(iou(face.box, other.box) < SAME_FACE for other in known)
-
-
-def _moved(face: Face, scale: float, left: int = 0, top: int = 0) -> Face:
-    x, y, width, height = (value * scale for value in face.box)
-    points = (face.landmarks * scale + (left, top)).astype(np.float32)
-    return replace(face, box=(x + left, y + top, width, height), landmarks=points)
-
-
-def _inside(box: Box, image: np.ndarray) -> bool:
-    """Whether the box's middle lies in the frame: less of a face is not worth a label."""
-    x, y = box[0] + box[2] / 2, box[1] + box[3] / 2
-    return box[2] > 2 and box[3] > 2 and 0 <= x < image.shape[1] and 0 <= y < image.shape[0]

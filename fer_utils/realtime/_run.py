@@ -3,7 +3,7 @@
 import signal
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
 from itertools import islice
@@ -11,15 +11,18 @@ from pathlib import Path
 
 import numpy as np
 
+from fer_utils.faces import Box
 from fer_utils.realtime._pipeline import Pipeline, Result, Settings
 from fer_utils.realtime.opening import AnySource, open_source
 from fer_utils.realtime.overlay import annotate
 from fer_utils.realtime.sinks import SinkError, Table, VideoSink, Window, copy_sound
+from fer_utils.realtime.sources import Frame, Source
 from fer_utils.realtime.summary import Summary
 
 
 def pipeline(source: AnySource, *, settings: Settings | None = None, pipe: Pipeline | None = None,
-             max_frames: int | None = None, **options: object) -> Iterator[Result]:
+             max_frames: int | None = None, boxes: Callable[[Frame], Sequence[Box]] | None = None,
+             **options: object) -> Iterator[Result]:
     """Iterate over a source's frames with their faces; a live one skips frames that came during work on another.
 
     What cannot be read raises SourceError, ModelError or ImageError, all ValueErrors; the source is closed at any end.
@@ -30,6 +33,7 @@ def pipeline(source: AnySource, *, settings: Settings | None = None, pipe: Pipel
         arrays: [H, W], [H, W, 1], [H, W, 3] RGB or [H, W, 4] RGBA; uint8, uint16, bool, or float in [0, 1] or [0, 255].
     settings, options : see `Settings`; options replace single settings.
     pipe : a Pipeline to use (it stays open) instead of a new one. `max_frames` : stop after so many.
+    boxes : called with each Frame, returns where its faces are (x, y, width, height in pixels); nothing is searched.
 
     Yields
     ------
@@ -47,16 +51,27 @@ def pipeline(source: AnySource, *, settings: Settings | None = None, pipe: Pipel
         frames = stack.enter_context(open_source(source))
         pipe = pipe or stack.enter_context(Pipeline(replace(settings or Settings(), **options)))
         start = time.perf_counter()
-        for frame in islice(frames, max_frames):
+        for frame in islice(_sampled(frames, pipe.settings.sample_every), max_frames):
             if frame.index == 0:  # another source begins
-                pipe.tracker.reset()
+                pipe.reset()
             read = (time.perf_counter() - start) * 1000
-            result = pipe(frame, still=frames.still)
+            known = None if boxes is None else boxes(frame)
+            result = pipe(frame, boxes=known, still=frames.still, live=frames.live)
             result.milliseconds["read"] = read
             yield result
             start = time.perf_counter()
             if frames.stopped:
                 return
+
+
+def _sampled(frames: Source, seconds: float) -> Iterator[Frame]:
+    """The frames of a source; of a video the first one after each multiple of `seconds`."""
+    due = 0.0
+    for frame in frames:
+        moment = frame.time + 1e-3  # times are rounded to milliseconds, not always down
+        if not seconds or frames.still or frame.index == 0 or moment >= due:
+            yield frame
+            due = (moment // seconds + 1) * seconds if seconds else 0.0
 
 
 def run(source: AnySource, *, output: str | Path | None = None, tables: Iterable[str | Path] = (),
@@ -96,6 +111,8 @@ def run(source: AnySource, *, output: str | Path | None = None, tables: Iterable
                     stack.callback(signal.signal, number, signal.signal(number, lambda *_: frames.stop()))
             log(f"source: {frames.title}")
             every = f"a detection frame every {settings.detect_every} frames"
+            if settings.sample_every:
+                every = f"a frame every {settings.sample_every:g} seconds"
             if settings.blur:
                 every = f"every frame is searched for faces to blur, from {settings.blur_min_face:g} pixels"
             log(f"model: {pipe.classifier.path.stem}; {every}")

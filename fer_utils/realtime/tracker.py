@@ -72,10 +72,10 @@ class Track:
 
 
 class Tracker:
-    """Keeps the tracks of one video. `half_life` and `min_confidence` as in `Settings`."""
+    """Keeps the tracks of one video. `half_life`, `min_confidence`: see `Settings`; `max_gap`: seconds out of sight."""
 
-    def __init__(self, *, half_life: float = 0.4, min_confidence: float = 0.4) -> None:
-        self.half_life, self.min_confidence = half_life, min_confidence
+    def __init__(self, *, half_life: float = 0.4, min_confidence: float = 0.4, max_gap: float = MAX_GAP) -> None:
+        self.half_life, self.min_confidence, self.max_gap = half_life, min_confidence, max_gap
         self._count = 0
         self.reset()
 
@@ -101,7 +101,7 @@ class Tracker:
         `owners`: the track that each face is known to belong to, or None. `sure`: new faces need no confirmation.
         """
         before, self._now, owners = self._now, time, list(owners) or [None] * len(faces)
-        self.tracks = [track for track in self.tracks if time - track.time <= MAX_GAP]
+        self.tracks = [track for track in self.tracks if time - track.time <= self.max_gap]
         # A face is confirmed by two frames in a row, not by two with a gap between them.
         free = [track for track in self.tracks if track not in owners and (track.id or track.time == before)]
         new = [i for i, owner in enumerate(owners) if owner is None]

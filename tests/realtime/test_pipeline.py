@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import threading
+import time
+
 import cv2
 import numpy as np
 import pytest
@@ -9,7 +12,7 @@ import realtime_tools as tools
 
 from fer_utils.faces import Detector, crop_face, to_inputs
 from fer_utils.models import Classifier, ModelError
-from fer_utils.realtime import Frame, Pipeline, Settings
+from fer_utils.realtime import Frame, Pipeline, Settings, pipeline
 from fer_utils.realtime._pipeline import STAGES, best_model
 
 
@@ -83,18 +86,71 @@ def test_several_faces_in_one_batch(pipe):
     assert sorted(round(middle(track)[0]) for track in results[-1].tracks) == pytest.approx([120, 330, 540], abs=15)
 
 
-def test_a_newcomer_is_found_on_the_next_detection_frame(pipe):
-    results = play(pipe, [tools.scene((150, 240))] * 5 + [tools.scene((150, 240), (450, 240))] * 7)
-    counts = [len(result.tracks) for result in results]
-    assert counts == [1] * 10 + [2] * 2
+def slowed(pipe: Pipeline, wait) -> None:
+    """Let the background search wait before it ends."""
+    find = pipe.search._find
+    pipe.search._find = lambda *arguments: (find(*arguments), wait())[0]
 
 
-def test_a_lost_face_is_searched_at_once_and_keeps_its_number(pipe):
+@pytest.mark.parametrize("seconds", [0, 0.05])
+def test_a_newcomer_counts_two_frames_after_the_detection_frame_however_slow_the_machine(pipe, seconds):
+    slowed(pipe, lambda: time.sleep(seconds))
+    frames = [tools.scene((150, 240))] * 5 + [tools.scene((150, 240), (450 - 12 * i, 240)) for i in range(8)]
+    results = play(pipe, frames)
+    assert [len(result.tracks) for result in results] == [1] * 12 + [2]
+    assert [result.is_detection_frame for result in results] == [i % 10 == 0 for i in range(13)]
+    assert middle(results[-1].tracks[1]) == pytest.approx((450 - 12 * 7, 242), abs=10), "where the face is by now"
+
+
+def test_a_live_view_never_waits_for_a_search_and_takes_it_when_it_is_done(pipe):
+    done, image = threading.Event(), tools.scene((150, 240), (450, 240))
+    pipe(Frame(tools.scene((150, 240)), 0.0, 0), live=True)
+    slowed(pipe, done.wait)
+    try:
+        results = [pipe(Frame(image, i / 25, i), live=True) for i in range(1, 31)]
+        assert {len(result.tracks) for result in results} == {1}
+        assert [result.frame.index for result in results if result.is_detection_frame] == [10]
+    finally:
+        done.set()
+    pipe.search._pending.found.result()
+    assert len(pipe(Frame(image, 2.0, 31), live=True).tracks) == 2
+
+
+def test_a_lost_face_is_searched_in_turn_and_keeps_its_number(pipe):
     empty = tools.scene()
-    results = play(pipe, [tools.scene((300, 240))] * 4 + [empty] * 12 + [tools.scene((310, 240))] * 3)
-    assert [[track.id for track in result.tracks] for result in results] == [[1]] * 4 + [[]] * 12 + [[1]] * 3
-    assert all(result.is_detection_frame for result in results[4:16])
+    results = play(pipe, [tools.scene((300, 240))] * 4 + [empty] * 12 + [tools.scene((310, 240))] * 5)
+    assert [[track.id for track in result.tracks] for result in results] == [[1]] * 4 + [[]] * 14 + [[1]] * 3
+    assert [i for i, result in enumerate(results) if result.is_detection_frame] == [0, *range(4, 20, 2)]
     assert len(results[6].hidden) == 1 and results[-1].hidden == []
+
+
+def test_frames_between_samples_are_left_out_and_ids_stay(model, film):
+    results = list(pipeline(film, model=model, sample_every=0.4))
+    assert [result.frame.index for result in results] == [0, 10, 20, 30, 40]
+    assert [[track.id for track in result.tracks] for result in results] == [[1]] * 4 + [[]]
+    images = [tools.scene((150 + 40 * i, 240)) for i in range(4)]
+    with Pipeline(Settings(model=model, sample_every=3.0)) as pipe:
+        ids = [[track.id for track in pipe(Frame(image, 3.0 * i, 75 * i)).tracks] for i, image in enumerate(images)]
+    assert ids == [[1]] * 4
+
+
+def test_boxes_from_elsewhere_are_classified_and_nothing_is_searched(model, film):
+    image, box = tools.scene((300, 240), (500, 120)), (250.0, 190.0, 100.0, 120.0)
+    with Pipeline(Settings(model=model)) as pipe:
+        results = [pipe(Frame(image, i / 25, i), boxes=[box, (20, 20, 60, 60)]) for i in range(2)]
+        with pytest.raises(ValueError, match="^boxes: must be .*got"):
+            pipe(Frame(image, 1.0, 2), boxes=[(900, 20, 60, 60)])
+    for result in results:
+        face, wall = result.tracks
+        assert (face.id, face.box, wall.id, wall.box) == (1, box, 2, (20, 20, 60, 60))
+        assert face.score > 0.9 and face.landmarks[2] == pytest.approx((300, 255), abs=12)
+        assert wall.score == 0 and (wall.landmarks > 20).all() and (wall.landmarks < 80).all()
+        assert not result.is_detection_frame
+    inputs = to_inputs([crop_face(image, box)])
+    with Classifier(model) as classifier:
+        assert results[0].tracks[0].raw == pytest.approx(classifier.predict(inputs)[0], abs=1e-6)
+    seen = pipeline(film, model=model, max_frames=3, boxes=lambda frame: [box] if frame.index else [])
+    assert [[track.box for track in result.tracks] for result in seen] == [[], [box], [box]]
 
 
 def covered(result, box) -> bool:
@@ -167,7 +223,7 @@ def test_every_stage_is_timed(pipe):
 def test_a_cut_out_is_refined_as_the_whole_frame_is(pipe):
     image, box = tools.scene((400, 300)), (350.0, 240.0, 100.0, 120.0)
     with Detector(fit_to_image=False) as detector:
-        whole, part = detector.refine(image, box), pipe._refine(image, box)
+        whole, part = detector.refine(image, box), pipe.search.refine(image, box)
     assert part.box == pytest.approx(whole.box, abs=2)
     assert part.landmarks == pytest.approx(whole.landmarks, abs=2)
 

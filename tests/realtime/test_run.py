@@ -271,7 +271,7 @@ def test_a_face_that_waits_to_be_confirmed_is_blurred_from_its_first_frame(model
     image = cv2.copyMakeBorder(tools.portrait(), 0, 0, 0, 128, cv2.BORDER_REPLICATE)
     turn = cv2.getRotationMatrix2D((230, 128), 35, 1)  # a tilted head in dim light
     image = (cv2.warpAffine(image, turn, (640, 512), borderMode=cv2.BORDER_REPLICATE) * 0.4).astype(np.uint8)
-    assert [len(result.tracks) for result in pipeline([image] * 2, model=model)] == [0, 1], "a face to be confirmed"
+    assert [len(result.tracks) for result in pipeline(iter([image] * 2), model=model)] == [0, 1]
     source = tools.write_video(tmp_path / "tilted.mp4", [image] * 3)
     options = ["--headless", "--blur-faces", "--blur-min-face", "60", "--output", str(tmp_path / "o.mp4")]
     assert main(["--source", str(source), "--model", model, *options]) == 0
