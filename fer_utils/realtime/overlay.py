@@ -1,5 +1,9 @@
 """Drawing on a frame: small annotators that draw in place, and `annotate`, which puts them together on a copy."""
 
+import math
+from dataclasses import dataclass
+from textwrap import wrap
+
 import cv2
 import numpy as np
 
@@ -7,6 +11,7 @@ from fer_utils import data
 from fer_utils.data import CLASSES
 from fer_utils.faces import Box
 from fer_utils.realtime._pipeline import Result
+from fer_utils.realtime.placing import Corner, Layout, Size
 from fer_utils.realtime.tracker import UNCERTAIN, Track
 
 NOTICE = "Apparent expression: what a face looks like, not what a person feels."
@@ -21,18 +26,25 @@ BLOCKS = 6  # a blurred face keeps this many blocks across
 
 
 def annotate(result: Result, *, fps: float | None = None, blur: bool = False) -> np.ndarray:
-    """A copy of a result's frame (uint8 [H, W, 3] RGB) with faces, notice and `fps`; `blur` hides lost faces too."""
+    """A copy of a result's frame (uint8 [H, W, 3] RGB) with faces, notice and `fps`; `blur` hides lost faces too.
+
+    Nothing that is drawn hides a face other than its own, or leaves the frame, as long as there is room elsewhere.
+    """
     canvas, tracks = result.frame.image.copy(), result.tracks
     if blur:
         for box in (*result.hidden, *(track.box for track in tracks)):
             blur_face(canvas, box)
-    for draw in (draw_box, draw_label, draw_bars) if len(tracks) <= CROWD else (draw_box, draw_label):
-        for track in tracks:
-            draw(canvas, track)
-    if fps is not None:
-        _text(canvas, f"{fps:.0f} FPS", (8 * _unit(canvas), 8 * _unit(canvas)), back=DARK)
+    layout = Layout(canvas.shape, [track.box for track in tracks], margin=_line(canvas))
     if result.frame.time < NOTICE_SECONDS or result.frame.name:
-        _text(canvas, NOTICE, (0, canvas.shape[0]), back=DARK)
+        draw_notice(canvas, layout)
+    if fps is not None:
+        draw_fps(canvas, layout, fps)
+    for track in tracks:
+        draw_box(canvas, track)
+    for number, track in enumerate(tracks):
+        draw_label(canvas, track, layout, number)
+    for track in tracks if len(tracks) <= CROWD else ():
+        draw_bars(canvas, track, layout)
     return canvas
 
 
@@ -46,58 +58,114 @@ def blur_face(frame: np.ndarray, box: Box) -> None:
         part[:] = cv2.resize(blocks, part.shape[1::-1], interpolation=cv2.INTER_NEAREST)
 
 
+def draw_notice(frame: np.ndarray, layout: Layout) -> None:
+    """What the labels are, in up to three lines and a third of the frame; at the bottom, or where it hides least."""
+    plates = [_plate(frame, *wrap(NOTICE, -(-len(NOTICE) // count))) for count in (1, 2, 3)]
+    low = [plate for plate in plates if 3 * plate.size[1] <= layout.height] or plates[:1]
+    plate = max(low, key=lambda plate: plate.scale)  # the first of equal ones
+    right, bottom = layout.width - plate.size[0], layout.height - plate.size[1]
+    corners = np.array([(0, bottom), (0, 0), (right, bottom), (right, 0)])
+    _draw(frame, plate, layout, layout.free(corners, plate.size) or layout.least(corners, plate.size), DARK)
+
+
+def draw_fps(frame: np.ndarray, layout: Layout, fps: float) -> None:
+    """Frames a second in a corner, if one is free."""
+    plate, gap = _plate(frame, f"{fps:.0f} FPS"), 8 * _unit(frame)
+    right, bottom = layout.width - plate.size[0] - gap, layout.height - plate.size[1] - gap
+    corners = np.array([(gap, gap), (right, gap), (gap, bottom), (right, bottom)])
+    _draw(frame, plate, layout, layout.free(corners, plate.size), DARK)
+
+
 def draw_box(frame: np.ndarray, track: Track) -> None:
     """A box around the face, in its class's colour."""
     x, y, width, height = track.box
-    thickness = max(1, round(2 * _unit(frame)))
-    cv2.rectangle(frame, _point(x, y), _point(x + width, y + height), COLORS[track.text], thickness, cv2.LINE_AA)
+    cv2.rectangle(frame, _point(x, y), _point(x + width, y + height), COLORS[track.text], _line(frame), cv2.LINE_AA)
 
 
-def draw_label(frame: np.ndarray, track: Track) -> None:
-    """Id, label and confidence above the box, or below it where there is no room."""
-    (x, y, _, height), unit = track.box, _unit(frame)
-    text = track.text if track.uncertain else f"{track.text} {100 * track.confidence:.0f}%"
-    top = y - 22 * unit if y > 22 * unit else y + height + 4 * unit
-    _text(frame, f"{track.id}: {text}", (x, top), back=COLORS[track.text])
+def draw_label(frame: np.ndarray, track: Track, layout: Layout, number: int) -> None:
+    """Id, label and confidence of face `number` of a layout: beside the box, in it, or shorter, where there is room."""
+    x, y, _, height = track.box
+    label = track.text if track.uncertain else f"{track.text} {100 * track.confidence:.0f}%"
+    for text in (f"{track.id}: {label}", f"{track.id}: {track.text}", str(track.id)):
+        plate = _plate(frame, text)
+        around = layout.around(track.box, plate.size, gap=max(2 * _unit(frame), _line(frame)))
+        within = np.array([(x, y), (x, y + height - plate.size[1])])
+        if corner := layout.free(around, plate.size) or layout.free(within, plate.size, own=number):
+            break
+    else:
+        corner = layout.least(np.vstack([around, within]), plate.size)
+    _draw(frame, plate, layout, corner, COLORS[track.text])
 
 
-def draw_bars(frame: np.ndarray, track: Track) -> None:
-    """Seven bars of probability beside the box, unless the face is small."""
-    (x, y, width, _), unit = track.box, _unit(frame)
-    if width < SMALL_FACE * unit:
+def draw_bars(frame: np.ndarray, track: Track, layout: Layout) -> None:
+    """Seven bars of probability beside the box, unless the face is small or there is no room."""
+    unit = _unit(frame)
+    row, size = 17 * unit, (142 * unit, (17 * len(CLASSES) + 6) * unit)
+    corner = layout.free(layout.around(track.box, size, gap=8 * unit, beside=True), size)
+    if track.box[2] < SMALL_FACE * unit or corner is None:
         return
-    row, panel, right = 17 * unit, 142 * unit, x + width + 8 * unit
-    left = right if right + panel <= frame.shape[1] else x - 8 * unit - panel
-    left = min(max(left, 0), max(frame.shape[1] - panel, 0))
-    top = min(max(y, 0), max(frame.shape[0] - len(CLASSES) * row - 4 * unit, 0))
-    shaded = frame[int(top) : int(top + len(CLASSES) * row + 6 * unit), int(left) : int(left + panel)]
+    layout.take(corner, size)
+    left, top = corner
+    shaded = frame[int(top) : int(top + size[1]), int(left) : int(left + size[0])]
     shaded[:] = shaded // 3
     start, length = left + 66 * unit, 70 * unit
     for i, (name, p) in enumerate(zip(CLASSES, track.probabilities, strict=True)):
         line = top + 3 * unit + i * row
-        _text(frame, name, (left + 4 * unit, line), size=0.8)
+        _write(frame, _plate(frame, name, size=0.8), (left + 4 * unit, line), WHITE)
         for end, color in ((start + length, GRAY), (start + length * float(p), COLORS[name])):
             corners = _point(start, line + 4 * unit), _point(end, line + row - 3 * unit)
             cv2.rectangle(frame, *corners, color, cv2.FILLED)
 
 
-def _unit(frame: np.ndarray) -> float:
-    """What everything is measured in: 1 at 480 lines."""
-    return max(frame.shape[0] / 480, 0.35)
+@dataclass(frozen=True)
+class _Plate:
+    """Lines of text, and the `size` in pixels of what they take with a `pad` around them."""
+
+    lines: tuple[str, ...]
+    scale: float
+    thickness: int
+    pad: float
+    high: float  # of a line
+
+    @property
+    def size(self) -> Size:
+        wide = max(cv2.getTextSize(line, FONT, self.scale, self.thickness)[0][0] for line in self.lines)
+        return math.ceil(wide + 2 * self.pad), math.ceil(len(self.lines) * (self.high + self.pad) + self.pad)
 
 
-def _text(frame: np.ndarray, text: str, corner: tuple[float, float], *, size: float = 1.0, back=None) -> None:
-    """Text whose upper left corner is `corner`, kept inside the frame; on a filled plate when a colour is given."""
+def _plate(frame: np.ndarray, *lines: str, size: float = 1.0) -> _Plate:
+    """A plate for lines of text, not wider than the frame."""
     unit = size * _unit(frame)
-    pad, thickness, (widest, _) = 4 * unit, max(1, round(unit)), cv2.getTextSize(text, FONT, 1.0, 1)[0]
-    scale = max(min(0.5 * unit, (frame.shape[1] - 2 * pad) / widest), 0.01)
-    (width, height), _ = cv2.getTextSize(text, FONT, scale, thickness)
-    x = min(max(corner[0], 0), max(frame.shape[1] - width - 2 * pad, 0))
-    y = min(max(corner[1], 0), max(frame.shape[0] - height - 2 * pad, 0))
-    if back is not None:
-        cv2.rectangle(frame, _point(x, y), _point(x + width + 2 * pad, y + height + 2 * pad), back, cv2.FILLED)
-    ink = DARK if back is not None and np.dot(back, (0.299, 0.587, 0.114)) > 110 else WHITE
-    cv2.putText(frame, text, _point(x + pad, y + pad + height), FONT, scale, ink, thickness, cv2.LINE_AA)
+    pad, thickness = 4 * unit, max(1, round(unit))
+    widest = max(cv2.getTextSize(line, FONT, 1.0, 1)[0][0] for line in lines)
+    scale = max(min(0.5 * unit, (frame.shape[1] - 2 * pad - 1) / widest), 0.01)
+    return _Plate(lines, scale, thickness, pad, cv2.getTextSize(lines[0], FONT, scale, thickness)[0][1])
+
+
+def _draw(frame: np.ndarray, plate: _Plate, layout: Layout, corner: Corner | None, back: tuple[int, ...]) -> None:
+    """A filled plate with its text, unless there is no place for it."""
+    if corner is None:
+        return
+    layout.take(corner, plate.size)
+    (left, top), (width, height) = map(int, corner), plate.size
+    frame[top : top + height, left : left + width] = back
+    _write(frame, plate, (left, top), DARK if np.dot(back, (0.299, 0.587, 0.114)) > 110 else WHITE)
+
+
+def _write(frame: np.ndarray, plate: _Plate, corner: Corner, ink: tuple[int, ...]) -> None:
+    for number, line in enumerate(plate.lines, 1):
+        place = _point(corner[0] + plate.pad, corner[1] + number * (plate.high + plate.pad))
+        cv2.putText(frame, line, place, FONT, plate.scale, ink, plate.thickness, cv2.LINE_AA)
+
+
+def _unit(frame: np.ndarray) -> float:
+    """What everything is measured in: 1 at 640 × 480."""
+    return max(min(frame.shape[0] / 480, frame.shape[1] / 640), 0.5)
+
+
+def _line(frame: np.ndarray) -> int:
+    """Thickness of a box's line, pixels."""
+    return max(1, round(2 * _unit(frame)))
 
 
 def _point(x: float, y: float) -> tuple[int, int]:

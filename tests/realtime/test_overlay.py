@@ -96,6 +96,76 @@ def test_many_faces_get_labels_but_no_bars():
     assert not changed(NOISE, drawn(NOISE, *tracks))[150:200, 115:155].any()
 
 
+def overlap(a, b) -> bool:
+    """Whether two rectangles (left, top, width, height) share a pixel."""
+    return a[0] < b[0] + b[2] and b[0] < a[0] + a[2] and a[1] < b[1] + b[3] and b[1] < a[1] + a[3]
+
+
+@pytest.fixture
+def plates(monkeypatch) -> list[tuple[float, ...]]:
+    """What gets a place in the frames that are drawn, in order: (left, top, width, height)."""
+    seen = []
+
+    class Recorded(overlay.Layout):
+        def take(self, corner, size) -> None:
+            super().take(corner, size)
+            seen.append((*corner, *size))
+
+    monkeypatch.setattr(overlay, "Layout", Recorded)
+    return seen
+
+
+FRAMES = [(480, 640), (1920, 1080), (120, 160), (720, 1280)]
+
+
+@pytest.mark.parametrize("shape", FRAMES, ids=lambda shape: f"{shape[1]}x{shape[0]}")
+@pytest.mark.parametrize("count", [1, 3, 4, 12])
+def test_plates_and_bars_hide_no_other_face_and_stay_in_the_frame(plates, shape, count):
+    rng = np.random.default_rng(count)
+    for _ in range(6):
+        size = rng.uniform(0.1, 0.3) * min(shape)
+        boxes = [(*rng.uniform(0, np.array(shape[::-1]) - size), size, 1.2 * size) for _ in range(count)]
+        plates.clear()
+        drawn(np.zeros((*shape, 3), np.uint8), *(a_track(box=box, number=i + 1) for i, box in enumerate(boxes)))
+        assert len(plates) >= count, "each face has its label"
+        for i, plate in enumerate(plates):
+            left, top, width, height = plate
+            assert left >= 0 and top >= 0 and left + width <= shape[1] and top + height <= shape[0]
+            hidden = [box for k, box in enumerate(boxes) if k != i and overlap(plate, box)]
+            hidden += [other for other in plates[:i] if overlap(plate, other)]
+            assert not hidden or not has_room(shape, boxes[i], plate[2:], boxes + plates[:i]), (boxes[i], plate)
+
+
+def has_room(shape, box, size, taken, gap=5) -> bool:
+    """Whether a rectangle of `size` fits anywhere along an edge of a box, by trying every place."""
+    (x, y, width, height), (wide, high) = box, size
+    places = [(column, row) for column in np.arange(x - wide, x + width) for row in (y - high - gap, y + height + gap)]
+    places += [(column, row) for row in np.arange(y - high, y + height) for column in (x - wide - gap, x + width + gap)]
+    wider = [(a - gap, b - gap, c + 2 * gap, d + 2 * gap) for a, b, c, d in taken]
+    return any(
+        0 <= column <= shape[1] - wide and 0 <= row <= shape[0] - high
+        and not any(overlap((column, row, wide, high), other) for other in wider if other[:2] != (x - gap, y - gap))
+        for column, row in places
+    )
+
+
+@pytest.mark.parametrize("shape", [*FRAMES, (40, 60), (2000, 90)], ids=lambda shape: f"{shape[1]}x{shape[0]}")
+def test_the_notice_is_whole_and_hides_no_face_where_it_can(plates, shape):
+    height, width = shape
+    face = (0.2 * width, 0.5 * height, 0.5 * width, 0.5 * height)
+    drawn(np.zeros((*shape, 3), np.uint8), a_track(box=face), time=0.0, fps=25)
+    left, top, wide, high = plates[0]
+    assert left == 0 and wide <= width and high <= height / 3
+    assert top == 0, "the face is at the bottom"
+
+
+def test_faces_side_by_side_share_the_room(plates):
+    boxes = [(5 + 158.0 * i, 100, 150, 180) for i in range(4)]
+    drawn(NOISE, *(a_track(box=box, number=i + 1, label="Surprise") for i, box in enumerate(boxes)))
+    assert [top for _, top, *_ in plates] == [plates[0][1]] * 4
+    assert [left for left, *_ in plates] == [box[0] for box in boxes]
+
+
 @pytest.mark.parametrize("hidden", [False, True])
 def test_a_blurred_face_is_gone(hidden):
     box = (200.0, 150.0, 120.0, 150.0)
