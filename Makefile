@@ -7,7 +7,7 @@ SHELL := /bin/bash
 
 # The interpreter that makes .venv. Without one named, the first of these that is 3.11, 3.12 or 3.13.
 PYTHON ?=
-CANDIDATES := $(or $(PYTHON),python3 python3.13 python3.12 python3.11)
+CANDIDATES := $(if $(PYTHON),"$(PYTHON)",python3 python3.13 python3.12 python3.11)
 # Notebooks to run or render, by name (`NOTEBOOKS="01_eda 06_lime"`); all of them without.
 NOTEBOOKS ?=
 OUT ?= out
@@ -18,7 +18,7 @@ SOURCE ?= $(if $(wildcard /dev/video*),0,clip)
 SCREEN := $(DISPLAY)$(WAYLAND_DISPLAY)
 
 # Without a screen there must be something to show for it. A camera's pictures are stored only when asked for.
-HEADLESS = --headless --csv $(OUT)/demo.csv $(if $(filter 0,$(SOURCE)),,--output $(OUT)/demo.mp4)
+HEADLESS = --headless --csv "$(OUT)/demo.csv" $(if $(filter-out 0,$(SOURCE)),--output "$(OUT)/demo.mp4")
 
 VENV := .venv
 PY := $(VENV)/bin/python
@@ -47,9 +47,9 @@ $(READY): requirements.txt tools/setup_venv.py
 	exit 1
 
 run: $(READY) ## everything: all notebooks into out/, then the demo on the embedded clip
-	@$(PY) -m tools.run_notebooks run --out $(OUT) $(NOTEBOOKS)
+	@$(PY) -m tools.run_notebooks run --out "$(OUT)" $(NOTEBOOKS)
 	@echo "real-time demo on the embedded clip"
-	@$(PY) -m fer_utils.realtime --source clip --headless --output $(OUT)/demo.mp4 --csv $(OUT)/demo.csv
+	@$(PY) -m fer_utils.realtime --source clip --headless --output "$(OUT)/demo.mp4" --csv "$(OUT)/demo.csv"
 	@echo
 	@echo "notebooks  $(OUT)/*.html (to read), $(OUT)/*.ipynb (executed)"
 	@echo "figures    $(OUT)/figure/"
@@ -63,14 +63,14 @@ render: $(READY) ## execute the notebooks in place; needs the real FER2013
 	@$(PY) -m tools.run_notebooks render $(NOTEBOOKS)
 
 demo: $(READY) ## the real-time demo: the webcam, or the embedded clip where there is none
-	@mkdir -p $(OUT)
+	@mkdir -p "$(OUT)"
 	@$(PY) -m fer_utils.realtime --source "$(SOURCE)" $(if $(SCREEN),,$(HEADLESS)) $(DEMO_ARGS)
 
 lab: $(READY) ## open the notebooks in JupyterLab
 	@$(PY) -m jupyterlab notebooks
 
 train: $(READY) ## from initial weights to a listed ONNX file: make train MODEL=mobilenet_v3_large
-	@$(PY) -m fer_utils.training $(MODEL) --publish $(TRAIN_ARGS)
+	@$(PY) -m fer_utils.training "$(MODEL)" --publish $(TRAIN_ARGS)
 
 weights: $(READY) ## initial weights for a machine without internet access, into weights/ or FER_WEIGHTS
 	@$(PY) -m tools.initial_weights $(WEIGHTS_ARGS)
@@ -89,5 +89,5 @@ report: $(READY) ## write the results into README.md and models/README.md
 	@$(PY) -m tools.report
 
 clean: ## remove .venv, .venv-bench, out/ and caches; data/, weights/ and checkpoints/ stay
-	@rm -rf $(VENV) $(BENCH) $(OUT) build *.egg-info .pytest_cache .ruff_cache
+	@rm -rf $(VENV) $(BENCH) "$(OUT)" build *.egg-info .pytest_cache .ruff_cache
 	@find . -name __pycache__ -type d -not -path './data/*' -prune -exec rm -rf {} +

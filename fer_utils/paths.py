@@ -11,7 +11,10 @@
 | `FER_MODELS`      | recorded runs and ONNX files                               | `models/`              |
 """
 
+import functools
 import os
+import sys
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -59,8 +62,21 @@ def weights_source() -> Path | None:
 
 
 def cache_dir() -> Path:
-    """Folder for parsed data; made on demand."""
-    return _folder("FER_CACHE", Path.home() / ".cache" / "fer_utils")
+    """Folder for parsed data; made on demand, among the temporary files (said once) where it cannot be written."""
+    try:
+        folder = _folder("FER_CACHE", Path("~/.cache/fer_utils"))
+        with tempfile.TemporaryFile(dir=folder):
+            return folder
+    except (OSError, RuntimeError) as error:  # RuntimeError: a user without a home
+        return _temporary_cache(str(error))
+
+
+@functools.cache
+def _temporary_cache(reason: str) -> Path:
+    folder = Path(tempfile.gettempdir(), f"fer_utils-{getattr(os, 'getuid', int)()}")
+    folder.mkdir(mode=0o700, exist_ok=True)
+    print(f"note: parsed data is kept in {folder} ({reason}); FER_CACHE names another folder", file=sys.stderr)
+    return folder
 
 
 def figure_dir() -> Path:

@@ -41,3 +41,22 @@ def test_weights_are_looked_for_beside_the_package(monkeypatch, tmp_path):
 def test_paths_do_not_depend_on_the_working_directory(monkeypatch, tmp_path):
     monkeypatch.chdir(tmp_path)
     assert (paths.ROOT / "fer_utils" / "paths.py").is_file() and paths.NOTEBOOKS.is_dir()
+
+
+@pytest.mark.parametrize("place", ["file/cache", "/proc/cache"])
+def test_a_cache_that_cannot_be_written_lies_among_the_temporary_files_and_that_is_said_once(
+        monkeypatch, tmp_path, capsys, place):
+    (tmp_path / "file").write_text("in the way")
+    monkeypatch.setenv("FER_CACHE", str(tmp_path / place))
+    monkeypatch.setattr(paths.tempfile, "tempdir", str(tmp_path))
+    paths._temporary_cache.cache_clear()
+    assert paths.cache_dir() == paths.cache_dir() and paths.cache_dir().parent == tmp_path
+    assert paths.cache_dir().is_dir() and capsys.readouterr().err.count("note: parsed data is kept in") == 1
+
+
+def test_a_user_without_a_home_has_a_cache(monkeypatch, tmp_path):
+    monkeypatch.delenv("FER_CACHE")
+    monkeypatch.setattr("os.path.expanduser", lambda path: path)
+    paths._temporary_cache.cache_clear()
+    monkeypatch.setattr(paths.tempfile, "tempdir", str(tmp_path))
+    assert paths.cache_dir().is_dir() and tmp_path in paths.cache_dir().parents

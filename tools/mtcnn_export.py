@@ -11,6 +11,7 @@ The graphs are written node by node, in the form that ONNX Runtime computes fast
 
 from __future__ import annotations
 
+import argparse
 import os
 from pathlib import Path
 
@@ -197,5 +198,6 @@ def _blocks(channels: int) -> int:
 
 
 if __name__ == "__main__":
+    argparse.ArgumentParser(prog="python -m tools.mtcnn_export", description=__doc__.split("\n")[0]).parse_args()
     for path in export():
         print(f"{path.name}  {path.stat().st_size / 1024:.0f} kB")

@@ -7,6 +7,7 @@ Only the standard library is used. Run again, it goes on where it stopped.
 
 from __future__ import annotations
 
+import argparse
 import os
 import re
 import subprocess
@@ -134,9 +135,11 @@ def add_package(python: Path) -> None:
 
 
 def main(arguments: list[str]) -> int:
+    parser = argparse.ArgumentParser(prog="python3 tools/setup_venv.py", description=__doc__.split(":")[0])
+    parser.add_argument("folder", nargs="?", type=Path, default=ROOT / ".venv", help="(default: .venv)")
+    folder = parser.parse_args(arguments).folder.resolve()
     try:
         check_version(sys.version_info)
-        folder = Path(arguments[0] if arguments else ROOT / ".venv").resolve()
         python = make_environment(folder)
         install(python, folder)
         check_opencv(python)

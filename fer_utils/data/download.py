@@ -3,6 +3,7 @@ own, silent, and remembered.
 """
 
 import importlib.util
+import os
 import re
 import subprocess
 import sys
@@ -44,7 +45,7 @@ def find() -> Path | None:
     if place := attached():
         return place
     # What kagglehub downloaded earlier for anybody: the newest complete version of the data set.
-    theirs = Path.home() / ".cache" / "kagglehub" / "datasets" / _DATASET
+    theirs = Path(os.path.expanduser("~/.cache/kagglehub")) / "datasets" / _DATASET
     versions = [v for v in theirs.glob("versions/*") if v.name.isdigit() and (theirs / f"{v.name}.complete").is_file()]
     if versions:
         return max(versions, key=lambda v: int(v.name))

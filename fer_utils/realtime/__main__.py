@@ -1,11 +1,13 @@
 """Apparent expressions on moving faces: from a camera, a file, a stream or pictures to a view, a video, a table."""
 
 import argparse
+import os
 import sys
 from dataclasses import fields
 
 from fer_utils import data
 from fer_utils.realtime import Settings, detection, run
+from fer_utils.realtime._run import printable
 from fer_utils.realtime.sources import CLIP
 
 RENAMED = {"--every": ("detect_every", int), "--uncertain": ("min_confidence", float)}  # for one release
@@ -24,8 +26,11 @@ def main(arguments: list[str] | None = None) -> int:
     """The command line. Returns the exit code: 0, or 2 after one line that says what is wrong."""
     parser = argparse.ArgumentParser(prog="fer-realtime", description=__doc__)
     add, default = parser.add_argument, Settings()
-    add("--source", default="0", help="camera number, video, picture, folder of pictures, URL or 'clip' (default: 0)")
-    add("--output", metavar="FILE", help="write the annotated video (.mp4, .mkv, .avi, .webm)")
+    add("--source", nargs="+", default=["0"],
+        help="camera number, videos, pictures, folders of pictures, 'photos/**/*.jpg', URL or 'clip' (default: 0)")
+    add("--recursive", action="store_true", help="read the subfolders of a folder too")
+    add("--output", metavar="FILE", help="write the annotated video (.mp4, .mkv, .avi, .webm); for pictures: a folder")
+    add("--output-width", type=int, metavar="PIXELS", help="reduce annotated pictures that are wider")
     add("--csv", metavar="FILE", help="write time, frame, track, box, landmarks and probabilities of every face")
     add("--jsonl", metavar="FILE", help="the same as JSON lines, with the unsmoothed probabilities too")
     add("--headless", action="store_true", help="open no window")
@@ -38,23 +43,30 @@ def main(arguments: list[str] | None = None) -> int:
         help="look at one frame every so many seconds; 0 = at every one")
     add("--threads", type=int, default=default.threads, help="0 = the cores there are, at most 4")
     add("--max-frames", type=int, help="stop after so many frames")
+    add("--crops", action="store_true", help="pictures are cropped faces already: search nothing")
     add("--blur-faces", dest="blur", action="store_true", help="make faces unrecognizable in the window and the video")
     add("--blur-min-face", type=float, default=default.blur_min_face, help="pixels of the smallest one (%(default)s)")
     for old, (dest, kind) in RENAMED.items():
         add(old, type=kind, dest=dest, action=_Renamed, default=argparse.SUPPRESS, help=argparse.SUPPRESS)
     options = parser.parse_args(arguments)
-    boxes, is_clip = [], options.source == CLIP
+    sys.stdout.reconfigure(errors="backslashreplace")  # a name, or a sign of ours, that the terminal does not know
+    boxes, is_clip = [], options.source == [CLIP]
     try:
         run(
-            options.source, output=options.output, tables=[table for table in (options.csv, options.jsonl) if table],
+            options.source, output=options.output, output_width=options.output_width, recursive=options.recursive,
+            progress=True, tables=[table for table in (options.csv, options.jsonl) if table],
             headless=options.headless, max_frames=options.max_frames,
             settings=Settings(**{field.name: getattr(options, field.name) for field in fields(Settings)}),
             on_result=(lambda result, _: boxes.append([track.box for track in result.tracks])) if is_clip else None,
         )
         if is_clip:
             print(f"truth: {detection(boxes, data.clip_truth())}")
-    except (ValueError, FileNotFoundError) as error:  # the errors of sources, sinks, models and images are ValueErrors
-        print(f"error: {error}", file=sys.stderr)
+        sys.stdout.flush()
+    except BrokenPipeError:  # `| head` has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 128 + 13  # as the shell says it
+    except (ValueError, OSError) as error:  # the errors of sources, sinks, models and images are ValueErrors
+        print(f"error: {printable(str(error))}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         return 130

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 
 import cv2
 
-from fer_utils.faces import Box, Face
+from fer_utils.faces import Box, Face, to_inputs
 from fer_utils.models import Classifier, ModelError, available
 from fer_utils.realtime.search import SMALLEST_FACE, Search, inside, is_new
 from fer_utils.realtime.sources import Closing, Frame
@@ -39,6 +39,7 @@ class Settings:
     threads : threads of the networks; 0: as many as this process may use cores, at most 4.
     blur : faces are to be made unrecognizable: every frame is searched at full size, whatever `detect_every` says.
     blur_min_face : pixels across the smallest face that is then searched for.
+    crops : each picture is an already cropped face; nothing is searched, aligned or marked.
 
     Examples
     --------
@@ -55,6 +56,7 @@ class Settings:
     threads: int = 0
     blur: bool = False
     blur_min_face: float = 40
+    crops: bool = False
 
     def __post_init__(self) -> None:
         lows = {"detect_every": 1, "detect_width": 64, "half_life": 0, "sample_every": 0, "threads": 0,
@@ -125,6 +127,8 @@ class Pipeline(Closing):
         """
         if still:
             self.reset()
+        if self.settings.crops:
+            return self._whole(frame)
         spent = dict.fromkeys(STAGES, 0.0)
         with _timed(spent, "refine"):
             faces, owners = self._follow(frame) if boxes is None else ([], [])
@@ -172,6 +176,17 @@ class Pipeline(Closing):
             inputs = self.classifier.inputs_of(frame.image, seen)
         with _timed(spent, "classify"):
             self.tracker.classify(seen, self.classifier.predict(inputs), frame.time)
+
+    def _whole(self, frame: Frame) -> Result:
+        """The frame as one face."""
+        height, width = frame.image.shape[:2]
+        spent, faces = dict.fromkeys(STAGES, 0.0), [Face((0, 0, width, height), 1.0, None)]
+        if min(height, width) < 2:
+            faces = []
+        with _timed(spent, "classify"):
+            seen = self.tracker.update(faces, frame.time, sure=True)
+            self.tracker.classify(seen, self.classifier.predict(to_inputs([frame.image] * len(seen))), frame.time)
+        return Result(frame, [copy.copy(track) for track in seen], [], False, spent)
 
     def _follow(self, frame: Frame) -> tuple[list[Face], list[Track | None]]:
         """Look for each face where its track expects it."""

@@ -1,10 +1,11 @@
 """From a source to what is seen, written or returned: `pipeline` iterates over results, `run` shows and stores them."""
 
 import signal
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import ExitStack
+from contextlib import AbstractContextManager, ExitStack, nullcontext
 from dataclasses import replace
 from itertools import islice
 from pathlib import Path
@@ -13,11 +14,14 @@ import numpy as np
 
 from fer_utils.faces import Box
 from fer_utils.realtime._pipeline import Pipeline, Result, Settings
-from fer_utils.realtime.opening import AnySource, open_source
+from fer_utils.realtime.opening import AnySource, Several, open_source
 from fer_utils.realtime.overlay import annotate
-from fer_utils.realtime.sinks import SinkError, Table, VideoSink, Window, copy_sound
+from fer_utils.realtime.pictures import Pictures, PictureSink
+from fer_utils.realtime.sinks import CODECS, SinkError, Table, VideoSink, Window, copy_sound
 from fer_utils.realtime.sources import Frame, Source
 from fer_utils.realtime.summary import Summary
+
+ENDING = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)]  # Windows
 
 
 def pipeline(source: AnySource, *, settings: Settings | None = None, pipe: Pipeline | None = None,
@@ -29,8 +33,10 @@ def pipeline(source: AnySource, *, settings: Settings | None = None, pipe: Pipel
 
     Parameters
     ----------
-    source : a camera's number, a video file, a picture or a folder of pictures, a URL, `"clip"` (the embedded one), or
-        arrays: [H, W], [H, W, 1], [H, W, 3] RGB or [H, W, 4] RGBA; uint8, uint16, bool, or float in [0, 1] or [0, 255].
+    source : a camera's number, a video file, a picture, a folder of pictures, a pattern (`"photos/**/*.jpg"`), a URL,
+        `"clip"` (the embedded one), or a list of them; or arrays: [H, W], [H, W, 1], [H, W, 3] RGB or [H, W, 4] RGBA;
+        uint8, uint16, bool, or float in [0, 1] or [0, 255]. One array is a picture, a list or an [N, H, W, 3] array are
+        separate pictures, any other iterable of arrays is a video.
     settings, options : see `Settings`; options replace single settings.
     pipe : a Pipeline to use (it stays open) instead of a new one. `max_frames` : stop after so many.
     boxes : called with each Frame, returns where its faces are (x, y, width, height in pixels); nothing is searched.
@@ -74,18 +80,22 @@ def _sampled(frames: Source, seconds: float) -> Iterator[Frame]:
             due = (moment // seconds + 1) * seconds if seconds else 0.0
 
 
-def run(source: AnySource, *, output: str | Path | None = None, tables: Iterable[str | Path] = (),
-        headless: bool = True, blur: bool = False, max_frames: int | None = None, settings: Settings | None = None,
+def run(source: AnySource, *, output: str | Path | None = None, output_width: int | None = None,
+        tables: Iterable[str | Path] = (), recursive: bool = False, headless: bool = True, progress: bool = False,
+        blur: bool = False, max_frames: int | None = None, settings: Settings | None = None,
         on_result: Callable[[Result, np.ndarray], object] | None = None, log: Callable[[str], object] = print,
         summary: Summary | None = None) -> Summary:
-    """Process a source and show or write what is found. Ctrl-C and SIGTERM end it early, with all outputs complete.
+    """Process a source and show or write what is found; Ctrl-C, SIGTERM and SIGHUP end it early with complete outputs.
 
     Raises SinkError, and what `pipeline` raises; outputs are complete as far as they go.
 
     Parameters
     ----------
-    source, settings, max_frames : as for `pipeline`. `headless` : open no window.
-    output : video to write. `tables` : `.csv` and `.jsonl` files to write. `blur` : make faces unrecognizable in both.
+    source, settings, max_frames : as for `pipeline`. `recursive` : read a folder's subfolders too.
+    headless : open no window. `progress` : show a bar with the time left where stderr is a terminal.
+    output : video to write; for pictures also a folder, or, for one, a `.jpg` or `.png` file. `output_width` : pixels
+        across annotated pictures that are wider. `blur` : make faces unrecognizable in window and output.
+    tables : `.csv` and `.jsonl` files to write.
     on_result : called with each result and its annotated frame (uint8 [H, W, 3] RGB); return False to stop.
     log : receives each line for the user. `summary` : the Summary to fill and return.
 
@@ -98,32 +108,43 @@ def run(source: AnySource, *, output: str | Path | None = None, tables: Iterable
     settings = replace(settings, blur=blur or settings.blur)
     try:
         with ExitStack() as stack:
-            frames = stack.enter_context(open_source(source))
+            # A face that is to be blurred must not be lost in a reduced picture.
+            width = None if settings.blur or not output else output_width
+            without = Path(output).expanduser() if output else None
+            frames = stack.enter_context(open_source(source, recursive=recursive, width=width, without=without))
             if output and frames.path and Path(output).expanduser().resolve() == frames.path.resolve():
                 raise SinkError(f"output: {output} is the source itself; name another file")
             pipe = stack.enter_context(Pipeline(settings))
-            video = output and stack.enter_context(VideoSink(output, fps=frames.fps, live=frames.live))
+            video = output and stack.enter_context(_open_output(output, frames, output_width))
             tables = [stack.enter_context(Table(path)) for path in tables]
             window = None if headless else stack.enter_context(Window(frames.title))
             sinks = [*tables, video] if video else tables
             if threading.current_thread() is threading.main_thread():  # a signal ends the source, not a write half-way
-                for number in (signal.SIGINT, signal.SIGTERM):
-                    stack.callback(signal.signal, number, signal.signal(number, lambda *_: frames.stop()))
-            log(f"source: {frames.title}")
-            every = f"a detection frame every {settings.detect_every} frames"
+                for number in ENDING:
+                    if number == signal.SIGINT or signal.getsignal(number) != signal.SIG_IGN:  # as `nohup` has it
+                        stack.callback(signal.signal, number, signal.signal(number, lambda *_: frames.stop()))
+            bar = stack.enter_context(_progress(frames) if progress else nullcontext())
+            log(printable(f"source: {frames.title}"))
+            every = "" if frames.still else f"; a detection frame every {settings.detect_every} frames"
             if settings.sample_every:
-                every = f"a frame every {settings.sample_every:g} seconds"
+                every = f"; a frame every {settings.sample_every:g} seconds"
             if settings.blur:
-                every = f"every frame is searched for faces to blur, from {settings.blur_min_face:g} pixels"
-            log(f"model: {pipe.classifier.path.stem}; {every}")
+                every = f"; every frame is searched for faces to blur, from {settings.blur_min_face:g} pixels"
+            log(f"model: {pipe.classifier.path.stem}{every}")
             for result in pipeline(frames, pipe=pipe, max_frames=max_frames):
                 start = time.perf_counter()
                 drawn = annotate(result, fps=None if frames.still else summary.recent_fps, blur=settings.blur)
                 middle = time.perf_counter()
                 for table in tables:
-                    table.write(result)
-                if video:
+                    table.write(result, still=frames.still)
+                if isinstance(video, PictureSink):
+                    video.write(drawn, result.frame.name)
+                elif video:
                     video.write(drawn, seconds=result.frame.time)
+                if bar is not None:
+                    if result.frame.index == 0:  # a source begins
+                        bar.reset(frames.total)
+                    bar.update()
                 go_on = window is None or window.show(drawn)
                 summary.add(result, draw=(middle - start) * 1000, write=(time.perf_counter() - middle) * 1000)
                 if not go_on and window.failed:
@@ -131,13 +152,43 @@ def run(source: AnySource, *, output: str | Path | None = None, tables: Iterable
                     window, go_on = None, bool(sinks) or not frames.live
                 if not go_on or (on_result is not None and on_result(result, drawn) is False):
                     break
+            for table in tables:
+                table.write_left_out(frames.left_out)
     finally:
         # Said after an error too: what was done until then is on disk.
         if sinks is not None:
-            if video and video.frames and frames.path and (note := copy_sound(frames.path, video.path)):
+            summary.still, summary.left_out = isinstance(frames, Pictures), len(frames.left_out)
+            silent = isinstance(video, VideoSink) and video.frames and frames.path
+            if silent and (note := copy_sound(frames.path, video.path)):
                 frames.notes.append(note)
             left_out = (f"{name} was left out: {reason}" for name, reason in frames.left_out.items())
             notes = (f"note: {note}" for note in (*frames.notes, *left_out))
             for line in (*notes, *summary.lines(), *(f"wrote: {sink}" for sink in sinks)):
-                log(line)
+                log(printable(line))
     return summary
+
+
+def _open_output(path: str | Path, frames: Source, width: int | None) -> VideoSink | PictureSink:
+    if isinstance(frames, Several):
+        raise SinkError(f"output: must be named for one video, or for pictures alone; the source is {frames.title}")
+    if width is not None and width < 1:
+        raise SinkError(f"output_width: must be 1 or more; got {width}")
+    if isinstance(frames, Pictures) and Path(path).suffix.lower() not in CODECS:
+        return PictureSink(path, frames.pictures, width=width)
+    if width:
+        raise SinkError(f"output_width: is for annotated pictures; the output is the video {path}")
+    return VideoSink(path, fps=frames.fps, live=frames.live)
+
+
+def _progress(frames: Source) -> AbstractContextManager:
+    """A bar on stderr with the time left, where there is an end and somebody sees it."""
+    if frames.live or not sys.stderr.isatty():
+        return nullcontext()
+    from tqdm import tqdm
+
+    return tqdm(unit=" pictures" if frames.still else " frames")
+
+
+def printable(text: str) -> str:
+    """Text for any terminal: names hold what is no character (`\\udce9`) or would move the cursor."""
+    return "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in text)

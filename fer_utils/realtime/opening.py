@@ -26,7 +26,7 @@ def open_source(source: AnySource, *, patience: float = 5.0, recursive: bool = F
     Parameters
     ----------
     patience : seconds to wait for a live frame, and to try to open a device that went away, before giving up.
-    recursive : read a folder's subfolders too. `without` : a folder whose files are left out.
+    recursive : read a folder's subfolders too. `without` : a subfolder that is passed over.
     width : so many pixels across are enough of a picture.
     """
     if isinstance(source, Source):
@@ -75,6 +75,9 @@ class Several(Source):
         super().stop()
         self._part.stop()
 
+    def close(self) -> None:
+        self._part.close()
+
 
 def _open_names(names: Sequence[Name], patience: float, recursive: bool, width: int | None,
                 without: Path | None) -> Source:
@@ -86,17 +89,19 @@ def _open_names(names: Sequence[Name], patience: float, recursive: bool, width: 
         root, files = _files(name, recursive, notes)
         roots.append(root.absolute())
         for file in files:
+            if file != name and without not in (None, roots[-1]) and without in file.absolute().parents:
+                continue
             # What lies in a folder was not named: a video among its pictures would be a surprise.
             (pictures if root == name or is_picture(file) else videos).append(file)
-    pictures = [file for file in pictures if without not in file.absolute().parents]
-    title = str(names[0]) if len(names) == 1 else f"{len(pictures)} pictures and {len(videos)} videos"
-    if not pictures and not videos:
-        raise SourceError("; ".join([f"source: {title} holds no picture", *notes]))
-    if len(videos) == 1 and not pictures:
-        return _open_one(videos[0], patience)
     root = os.path.commonpath(roots) if roots else ""
-    still = Pictures(title, {_called(file, root): file for file in pictures}, width=width)
-    parts = {"pictures": lambda: still} if pictures else {}
+    named = {_called(file, root): file for file in pictures}
+    title = str(names[0]) if len(names) == 1 else f"{len(named)} pictures and {len(set(videos))} videos"
+    if not named and not videos:
+        raise SourceError("; ".join([f"source: {title} holds no picture that can be read", *notes]))
+    if len(videos) == 1 and not named:
+        return _open_one(videos[0], patience)
+    still = Pictures(title, named, width=width)
+    parts = {"pictures": lambda: still} if named else {}
     parts |= {_called(video, root): partial(_open_one, video, patience) for video in videos}
     source = Several(title, parts) if videos else still
     source.notes += notes
@@ -124,21 +129,15 @@ def _open_one(name: Name, patience: float) -> Source:
 
 def _files(path: Path, recursive: bool, notes: list[str]) -> tuple[Path, list[Path]]:
     """The files that a path names (its own, a folder's, a pattern's), in order, and the folder they are named from."""
-    if path.is_dir():
-        return path, _folder(path, recursive, notes)
-    if path.exists():
+    if path.exists() and not path.is_dir():
         return path.parent, [path]
-    if not (files := sorted(Path(file) for file in glob.glob(str(path), recursive=True) if os.path.isfile(file))):
+    if path.is_dir():
+        inside = sorted(path.glob("**/*" if recursive else "*"))
+        seen = [file for file in inside if not any(part.startswith(".") for part in file.relative_to(path).parts)]
+        files = [file for file in seen if not file.is_dir()]
+        if not recursive and len(files) < len(seen):
+            notes.append(f"{len(seen) - len(files)} folders in {path} were left out; --recursive reads them")
+        return path, files
+    if not (files := [Path(name) for name in sorted(glob.glob(str(path), recursive=True)) if os.path.isfile(name)]):
         raise SourceError(f"source: there is no file {path}; must be {ALLOWED}")
     return Path(*takewhile(lambda part: not glob.has_magic(part), path.parts)), files
-
-
-def _folder(path: Path, recursive: bool, notes: list[str]) -> list[Path]:
-    files = []
-    for folder, inner, names in os.walk(path, onerror=lambda error: notes.append(f"{error}: left out")):
-        files += [Path(folder, name) for name in names if not name.startswith(".")]
-        inner[:] = [name for name in inner if not name.startswith(".")]
-        if inner and not recursive:
-            notes.append(f"{len(inner)} folders in {path} were left out; --recursive reads them")
-            break
-    return sorted(files)

@@ -7,6 +7,7 @@ from collections import deque
 from collections.abc import Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
+from importlib import import_module
 from itertools import islice
 from pathlib import Path, PurePosixPath
 
@@ -71,8 +72,8 @@ def read_picture(path: Path, width: int | None = None) -> tuple[np.ndarray, floa
     heif = signature["heif"]  # OpenCV leaves some of them lying on their side
     first, second = (_by_pillow, decode) if heif else (decode, _by_pillow)
     if (image := first(content)) is None and (image := second(content)) is None:
-        hint = "; HEIC needs the packages pillow and pillow-heif" if heif else ""
-        raise SourceError(f"damaged, or a kind of picture that cannot be read here{hint}")
+        unknown = "HEIC needs the package pillow-heif" if heif else "a kind of picture that cannot be read"
+        raise SourceError(f"damaged, or {unknown}")
     return image, 1.0
 
 
@@ -80,10 +81,8 @@ def _by_pillow(content: bytes) -> np.ndarray | None:
     with suppress(Exception):  # it may be missing, and each of its decoders has errors of its own
         from PIL import Image, ImageOps
 
-        with suppress(ImportError):
-            import pillow_heif
-
-            pillow_heif.register_heif_opener()
+        with suppress(ImportError):  # what some have beside it
+            import_module("pillow_heif").register_heif_opener()
         return np.array(ImageOps.exif_transpose(Image.open(io.BytesIO(content))).convert("RGB"))
     return None
 

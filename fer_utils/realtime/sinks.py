@@ -6,8 +6,10 @@ import pickle
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterable, Mapping
 from contextlib import ExitStack, suppress
 from pathlib import Path
+from typing import IO
 
 import cv2
 import numpy as np
@@ -19,10 +21,11 @@ from fer_utils.realtime._pipeline import Result
 from fer_utils.realtime.sources import Closing, Frame
 from fer_utils.realtime.tracker import Track
 
-# Time in seconds, box and landmarks in frame pixels, the label shown, smoothed probabilities.
+# Time in seconds, box and landmarks in the file's pixels, the label shown, smoothed probabilities; what a row is: a
+# face, a picture with no face, or a file left out.
 COLUMNS = (
     "time", "frame", "name", "track", "x", "y", "width", "height", "score",
-    *(f"{point}_{axis}" for point in LANDMARKS for axis in "xy"), "label", *CLASSES,
+    *(f"{point}_{axis}" for point in LANDMARKS for axis in "xy"), "label", *CLASSES, "status",
 )
 CODECS = {".mp4": "mp4v", ".mkv": "mp4v", ".avi": "MJPG", ".webm": "VP90"}
 SMALLEST = 16  # pixels; encoders refuse less
@@ -39,25 +42,38 @@ class Table(Closing):
 
     def __init__(self, path: str | Path) -> None:
         self.path, self.rows = Path(path).expanduser(), 0
-        if self.path.suffix not in (".csv", ".jsonl"):
+        if (suffix := self.path.suffix.lower()) not in (".csv", ".jsonl"):
             raise SinkError(f"table: the name must end in .csv or .jsonl; got {self.path.name}")
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
-            self._file = open(self.path, "w", encoding="utf-8", newline="", buffering=1)  # noqa: SIM115
+            # A name's bytes that are no UTF-8 (surrogates) are written as \\udce9, which JSON reads back.
+            self._file = open(self.path, "a", 1, "utf-8", "backslashreplace", "")  # noqa: SIM115
+            _lock(self._file)
+            self._file.truncate(0)
         except OSError as error:
             raise SinkError(f"table: cannot write {self.path}: {error.strerror}") from None
-        if self.path.suffix == ".csv":
+        if suffix == ".csv":
             table = csv.DictWriter(self._file, COLUMNS, extrasaction="ignore", lineterminator="\n")
             table.writeheader()
             self._append = table.writerow
         else:
             self._append = lambda row: self._file.write(json.dumps(row, ensure_ascii=False) + "\n")
 
-    def write(self, result: Result) -> None:
-        """Append a row for each face of a result."""
+    def write(self, result: Result, *, still: bool = False) -> None:
+        """Append a row for each face of a result; of a `still` picture also when it has none."""
+        frame, rows = result.frame, [record(result.frame, track) for track in result.tracks]
+        if still and not rows:
+            rows = [{"time": frame.time, "frame": frame.index, "name": frame.name, "status": "no face"}]
+        self._write(rows)
+
+    def write_left_out(self, reasons: Mapping[str, str]) -> None:
+        """Append a row for each file (its name) that was left out."""
+        self._write([{"name": name, "status": f"left out: {reason}"} for name, reason in reasons.items()])
+
+    def _write(self, rows: Iterable[dict[str, object]]) -> None:
         try:
-            for track in result.tracks:
-                self._append(record(result.frame, track))
+            for row in rows:
+                self._append(row)
                 self.rows += 1
         except OSError as error:
             raise SinkError(f"table: {self.path} ends after {self.rows} rows: {error.strerror}") from None
@@ -71,11 +87,24 @@ class Table(Closing):
 
 def record(frame: Frame, track: Track) -> dict[str, object]:
     """One face in one frame as plain numbers: the keys of COLUMNS, and `raw` (the frame's own 7 probabilities)."""
-    box = [round(value, 1) for value in track.box]
-    points = [round(float(value), 1) for value in track.landmarks.ravel()]
+    box = [round(value * frame.scale, 1) for value in track.box]
+    points = [None] * 10 if track.landmarks is None else (track.landmarks.ravel() * frame.scale).tolist()
+    points = [point and round(point, 1) for point in points]
     smoothed, raw = ([round(float(p), 4) for p in row] for row in (track.probabilities, track.raw))
     head = (round(frame.time, 3), frame.index, frame.name, track.id, *box, round(track.score, 3))
-    return dict(zip(COLUMNS, (*head, *points, track.text, *smoothed), strict=True)) | {"raw": raw}
+    return dict(zip(COLUMNS, (*head, *points, track.text, *smoothed, "face"), strict=True)) | {"raw": raw}
+
+
+def _lock(file: IO) -> None:
+    """Keep other runs from writing the file until it is closed, where the system can."""
+    try:
+        import fcntl
+
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        raise OSError(0, "another run is writing it") from None
+    except (ImportError, OSError):  # Windows; some network drives
+        pass
 
 
 class VideoSink(Closing):

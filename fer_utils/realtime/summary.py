@@ -45,7 +45,8 @@ class Summary:
     """What a run amounted to; it may be read while the run goes on."""
 
     def __init__(self) -> None:
-        self.frames = self.faces = self.frames_with_face = 0
+        self.frames = self.faces = self.frames_with_face = self.left_out = 0
+        self.still = False  # pictures, not a video
         self.labels: Counter[str] = Counter()  # frames by label
         self.tracks: dict[int, Counter[str]] = {}  # the same for each track's id
         self._spent: deque[dict[str, float]] = deque(maxlen=KEPT)
@@ -92,6 +93,14 @@ class Summary:
         """The summary in words, one line a fact."""
         if not self.frames:
             return ["no frame was processed"]
+        if self.still:
+            labels = ", ".join(f"{label} {n}" for label, n in self.labels.most_common()) or "none"
+            empty = self.frames - self.frames_with_face
+            return [
+                f"speed: {self.fps:.1f} pictures a second over {self.frames} pictures",
+                f"pictures: {self.frames_with_face} with a face, {empty} without, {self.left_out} left out",
+                f"faces: {self.faces} (by apparent expression: {labels})",
+            ]
         speed = (
             f"speed: {self.fps:.1f} FPS over {self.frames} frames; from frame to drawn label "
             f"median {self.percentile(50):.1f} ms, p95 latency {self.percentile(95):.1f} ms"

@@ -1,12 +1,18 @@
 """Training: one recipe, Keras' own `fit`, and what ships."""
 
-from fer_utils.training._publish import publish
-from fer_utils.training.config import AUGMENTATION, LOSSES, RECIPES, STUDIES, TrainConfig
-from fer_utils.training.dataset import augment
-from fer_utils.training.fit import train
-from fer_utils.training.losses import class_balanced_weights, class_weights
+from importlib import import_module
+from typing import Any
 
-__all__ = [
-    "AUGMENTATION", "LOSSES", "RECIPES", "STUDIES", "TrainConfig", "augment", "class_balanced_weights", "class_weights",
-    "publish", "train",
-]
+from fer_utils.training.config import AUGMENTATION, LOSSES, RECIPES, STUDIES, TrainConfig
+
+# Where the rest is; these modules import Keras, for which `--help` need not wait.
+_PLACES = {"augment": "dataset", "class_balanced_weights": "losses", "class_weights": "losses", "publish": "_publish",
+           "train": "fit"}  # fmt: skip
+
+__all__ = ["AUGMENTATION", "LOSSES", "RECIPES", "STUDIES", "TrainConfig", *_PLACES]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _PLACES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{_PLACES[name]}"), name)

