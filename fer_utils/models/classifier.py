@@ -122,7 +122,7 @@ class Classifier(AbstractContextManager):
 
 def _locate(path_or_name: str | Path) -> Path:
     text = os.fspath(path_or_name)
-    is_name = not text.endswith(".onnx") and Path(text).name == text
+    is_name = not text.lower().endswith(".onnx") and Path(text).name == text
     path = paths.models_dir() / f"{text}.onnx" if is_name else Path(text)
     if not path.is_file():
         raise ModelError(

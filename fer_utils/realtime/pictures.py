@@ -163,8 +163,10 @@ class PictureSink(Closing):
 
     def _save(self, image: np.ndarray, target: Path) -> None:
         if self._width and image.shape[1] > self._width:
-            height = max(1, round(image.shape[0] * self._width / image.shape[1]))
-            image = cv2.resize(image, (self._width, height), interpolation=cv2.INTER_AREA)
+            scale = image.shape[1] / self._width
+            size = self._width, max(1, round(image.shape[0] / scale))
+            # Means of areas cost as much as a tenth of the search; below 2 they change nothing that is seen.
+            image = cv2.resize(image, size, interpolation=cv2.INTER_AREA if scale > 2 else cv2.INTER_LINEAR)
         ending = target.suffix.lower()
         try:
             _, content = cv2.imencode(ending, cv2.cvtColor(image, cv2.COLOR_RGB2BGR), OPTIONS[ending])
