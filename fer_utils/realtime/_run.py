@@ -144,7 +144,7 @@ def run(source: AnySource, *, output: str | Path | None = None, output_width: in
                 if bar is not None:
                     if result.frame.index == 0:  # a source begins
                         bar.reset(frames.total)
-                    bar.update()
+                    bar.update(result.frame.index + 1 - bar.n)
                 go_on = window is None or window.show(drawn)
                 summary.add(result, draw=(middle - start) * 1000, write=(time.perf_counter() - middle) * 1000)
                 if not go_on and window.failed:
