@@ -45,7 +45,7 @@ class Face:
 
     box: Box
     score: float  # O-Net's probability of a face, 0–1
-    landmarks: np.ndarray | None  # float32 [5, 2], x and y of `LANDMARKS`; None: not looked for
+    landmarks: np.ndarray  # float32 [5, 2], x and y of `LANDMARKS`
 
 
 class Detector(AbstractContextManager):

@@ -39,7 +39,7 @@ class Settings:
     threads : threads of the networks; 0: as many as this process may use cores, at most 4.
     blur : faces are to be made unrecognizable: every frame is searched at full size, whatever `detect_every` says.
     blur_min_face : pixels across the smallest face that is then searched for.
-    crops : each picture is an already cropped face; nothing is searched, aligned or marked.
+    crops : each picture is an already cropped face, which is classified as it is.
 
     Examples
     --------
@@ -128,7 +128,7 @@ class Pipeline(Closing):
         if still:
             self.reset()
         if self.settings.crops:
-            return self._whole(frame)
+            boxes = [(0, 0, *frame.image.shape[1::-1])] if min(frame.image.shape[:2]) > 2 else []
         spent = dict.fromkeys(STAGES, 0.0)
         with _timed(spent, "refine"):
             faces, owners = self._follow(frame) if boxes is None else ([], [])
@@ -173,20 +173,10 @@ class Pipeline(Closing):
     def _classify(self, frame: Frame, seen: list[Track], spent: dict[str, float]) -> None:
         with _timed(spent, "crop"):
             # A track has what a Face has; O-Net finds its landmarks anew on every tracking frame.
-            inputs = self.classifier.inputs_of(frame.image, seen)
+            crops = [frame.image] * len(seen)
+            inputs = to_inputs(crops) if self.settings.crops else self.classifier.inputs_of(frame.image, seen)
         with _timed(spent, "classify"):
             self.tracker.classify(seen, self.classifier.predict(inputs), frame.time)
-
-    def _whole(self, frame: Frame) -> Result:
-        """The frame as one face."""
-        height, width = frame.image.shape[:2]
-        spent, faces = dict.fromkeys(STAGES, 0.0), [Face((0, 0, width, height), 1.0, None)]
-        if min(height, width) < 2:
-            faces = []
-        with _timed(spent, "classify"):
-            seen = self.tracker.update(faces, frame.time, sure=True)
-            self.tracker.classify(seen, self.classifier.predict(to_inputs([frame.image] * len(seen))), frame.time)
-        return Result(frame, [copy.copy(track) for track in seen], [], False, spent)
 
     def _follow(self, frame: Frame) -> tuple[list[Face], list[Track | None]]:
         """Look for each face where its track expects it."""

@@ -5,7 +5,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import AbstractContextManager, ExitStack, nullcontext
+from contextlib import ExitStack
 from dataclasses import replace
 from itertools import islice
 from pathlib import Path
@@ -123,7 +123,6 @@ def run(source: AnySource, *, output: str | Path | None = None, output_width: in
                 for number in ENDING:
                     if number == signal.SIGINT or signal.getsignal(number) != signal.SIG_IGN:  # as `nohup` has it
                         stack.callback(signal.signal, number, signal.signal(number, lambda *_: frames.stop()))
-            bar = stack.enter_context(_progress(frames) if progress else nullcontext())
             log(printable(f"source: {frames.title}"))
             every = "" if frames.still else f"; a detection frame every {settings.detect_every} frames"
             if settings.sample_every:
@@ -131,7 +130,13 @@ def run(source: AnySource, *, output: str | Path | None = None, output_width: in
             if settings.blur:
                 every = f"; every frame is searched for faces to blur, from {settings.blur_min_face:g} pixels"
             log(f"model: {pipe.classifier.path.stem}{every}")
-            for result in pipeline(frames, pipe=pipe, max_frames=max_frames):
+            results = pipeline(frames, pipe=pipe, max_frames=max_frames)
+            if progress and not frames.live and sys.stderr.isatty():
+                from tqdm import tqdm
+
+                total = None if settings.sample_every else max_frames or frames.total
+                results = tqdm(results, total=total, unit=" pictures" if frames.still else " frames")
+            for result in results:
                 start = time.perf_counter()
                 drawn = annotate(result, fps=None if frames.still else summary.recent_fps, blur=settings.blur)
                 middle = time.perf_counter()
@@ -141,10 +146,6 @@ def run(source: AnySource, *, output: str | Path | None = None, output_width: in
                     video.write(drawn, result.frame.name)
                 elif video:
                     video.write(drawn, seconds=result.frame.time)
-                if bar is not None:
-                    if result.frame.index == 0:  # a source begins
-                        bar.reset(frames.total)
-                    bar.update(result.frame.index + 1 - bar.n)
                 go_on = window is None or window.show(drawn)
                 summary.add(result, draw=(middle - start) * 1000, write=(time.perf_counter() - middle) * 1000)
                 if not go_on and window.failed:
@@ -178,15 +179,6 @@ def _open_output(path: str | Path, frames: Source, width: int | None) -> VideoSi
     if width:
         raise SinkError(f"output_width: is for annotated pictures; the output is the video {path}")
     return VideoSink(path, fps=frames.fps, live=frames.live)
-
-
-def _progress(frames: Source) -> AbstractContextManager:
-    """A bar on stderr with the time left, where there is an end and somebody sees it."""
-    if frames.live or not sys.stderr.isatty():
-        return nullcontext()
-    from tqdm import tqdm
-
-    return tqdm(unit=" pictures" if frames.still else " frames")
 
 
 def printable(text: str) -> str:

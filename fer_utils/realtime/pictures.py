@@ -143,8 +143,8 @@ class PictureSink(Closing):
         self.path, self.count, self._width = Path(path).expanduser(), 0, width
         is_folder = self.path.is_dir() or not self.path.suffix or str(path).endswith(("/", os.sep))
         if not is_folder and (self.path.suffix.lower() not in OPTIONS or len(pictures) > 1):
-            kinds = f"a folder{'' if len(pictures) > 1 else ', ' + ', '.join(OPTIONS)} or a video"
-            raise SinkError(f"output: for {len(pictures)} pictures it must be {kinds}; got {self.path.name}")
+            kinds = f"a folder, for one picture also {', '.join(OPTIONS)}"
+            raise SinkError(f"output: must be {kinds}; got {self.path.name}")
         self._targets = {name: self.path / written_name(name) if is_folder else self.path for name in pictures}
         sources = {source.resolve() for source in pictures.values() if isinstance(source, Path)}
         if taken := next((target for target in self._targets.values() if target.resolve() in sources), None):

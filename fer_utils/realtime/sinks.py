@@ -88,8 +88,7 @@ class Table(Closing):
 def record(frame: Frame, track: Track) -> dict[str, object]:
     """One face in one frame as plain numbers: the keys of COLUMNS, and `raw` (the frame's own 7 probabilities)."""
     box = [round(value * frame.scale, 1) for value in track.box]
-    points = [None] * 10 if track.landmarks is None else (track.landmarks.ravel() * frame.scale).tolist()
-    points = [point and round(point, 1) for point in points]
+    points = [round(float(value) * frame.scale, 1) for value in track.landmarks.ravel()]
     smoothed, raw = ([round(float(p), 4) for p in row] for row in (track.probabilities, track.raw))
     head = (round(frame.time, 3), frame.index, frame.name, track.id, *box, round(track.score, 3))
     return dict(zip(COLUMNS, (*head, *points, track.text, *smoothed, "face"), strict=True)) | {"raw": raw}
