@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 import cv2
+import numpy as np
 
 from fer_utils.faces import Box, Face, to_inputs
 from fer_utils.models import Classifier, ModelError, available
@@ -134,8 +135,10 @@ class Pipeline(Closing):
             faces, owners = self._follow(frame) if boxes is None else ([], [])
         due = boxes is None and self._is_due(faces)
         waits = boxes is None and self._must_wait(frame)
-        with _timed(spent, "detect"):
-            found = self._look(frame, boxes, still, live, waits)
+        found: list[Face] = []
+        if boxes is not None or waits or self.search.ends(frame, live=live):
+            with _timed(spent, "detect"):
+                found = self._look(frame.image, boxes, still, waits)
             known = [face.box for face in faces]
             faces += [face for face in found if inside(face.box, frame.image) and is_new(face, known)]
             owners += [None] * (len(faces) - len(owners))
@@ -158,13 +161,12 @@ class Pipeline(Closing):
         always = self.settings.blur or self.settings.sample_every or self.settings.detect_every == 1
         return bool(always) or frame.image.shape != self._shape
 
-    def _look(self, frame: Frame, boxes: Sequence[Box] | None, still: bool, live: bool, waits: bool) -> list[Face]:
+    def _look(self, image: np.ndarray, boxes: Sequence[Box] | None, still: bool, waits: bool) -> list[Face]:
         """The faces in the caller's boxes, or those that a search finds or found."""
-        image = frame.image
         if boxes is not None:
             return [self.search.given(image, box) for box in boxes]
         if not waits:
-            return self.search.arrived(frame, live=live)
+            return self.search.take()
         self.search.forget()
         self._shape = image.shape
         smallest = self.settings.blur_min_face if self.settings.blur else None

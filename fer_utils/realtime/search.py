@@ -58,14 +58,19 @@ class Search(Closing):
         """Search a picture in the background for faces elsewhere than `known`; it must stay as it is until then."""
         self._pending = _Pending(self._pool.submit(self._find, self._light, image, width, known))
 
-    def arrived(self, frame: Frame, *, live: bool) -> list[Face]:
-        """New faces on this frame, when a search ends at it: two frames after it began, or (`live`) once it is done."""
-        if (pending := self._pending) is None:
-            return []
-        pending.since.append(frame)
-        if not (pending.found.done() if live else len(pending.since) >= DELAY):
-            return []
-        self._pending = None
+    def ends(self, frame: Frame, *, live: bool) -> bool:
+        """Whether a search counts from this frame on: the second after it began, or (`live`) the first after its end.
+
+        To be asked on every frame: new faces are followed over all of them.
+        """
+        if self._pending is None:
+            return False
+        self._pending.since.append(frame)
+        return self._pending.found.done() if live else len(self._pending.since) >= DELAY
+
+    def take(self) -> list[Face]:
+        """The new faces that the search found, on the last frame; waits for it if need be."""
+        pending, self._pending = self._pending, None
         return [face for face in (self._carried(face, pending.since) for face in pending.found.result()) if face]
 
     def refine(self, image: np.ndarray, box: Box) -> Face | None:
