@@ -23,7 +23,7 @@ HEADLESS = --headless --csv "$(OUT)/demo.csv" $(if $(filter-out 0,$(SOURCE)),--o
 VENV := .venv
 PY := $(VENV)/bin/python
 READY := $(VENV)/.ready
-# The other packages of the benchmark: an environment of their own, since they do not agree with ours.
+# The other packages of the benchmark: environments of their own, since they do not agree with ours.
 BENCH := .venv-bench
 
 export PYTHONUNBUFFERED := 1
@@ -76,7 +76,7 @@ weights: $(READY) ## initial weights for a machine without internet access, into
 	@$(PY) -m tools.initial_weights $(WEIGHTS_ARGS)
 
 # What fails to install does not stop the run: the table says who did not start, and the next run tries again.
-$(BENCH)/.ready: tools/bench/requirements.txt tools/bench/environment.py | $(READY)
+$(BENCH)/.ready: $(wildcard tools/bench/requirements/*.txt) tools/bench/environment.py | $(READY)
 	@if $(PY) -m tools.bench.environment $(BENCH); then touch $@; fi
 
 bench: $(READY) $(BENCH)/.ready ## our speed beside other packages': figure/bench.png (8 GB, once; then about 10 minutes)

@@ -1,6 +1,6 @@
 """The benchmark: this project beside other packages, on the same frames, on the same cores, in one run.
 
-`make bench` builds the other packages' environment (`environment.py`, `.venv-bench`) and runs the driver (`run.py`),
+`make bench` builds the other packages' environments (`environment.py`, `.venv-bench`) and runs the driver (`run.py`),
 which writes figure/bench.json and figure/bench.png and prints the table.
 
 What makes the comparison fair:
@@ -20,7 +20,8 @@ What makes the comparison fair:
   Peak memory is the process's largest resident set (VmHWM) over the whole run, code and libraries included.
 - Each contender works with its default settings. Two lines more compare equal work: MTCNN alone with the same smallest
   face, thresholds and pyramid (`EQUAL` in `contenders.py`), and our whole pipeline without tracking and at full size,
-  which is what `fer` does with each frame.
+  which is what `fer` does with each frame. MTCNN on a copy of 320 pixels, as the pipeline searches, stands beside
+  BlazeFace, which reduces the frame too (192 and 128 pixels).
 - How many of the faces were found stands in the results too: to find nothing is fast.
 - Accuracy is measured on FER2013's whole PrivateTest, its 48 × 48 images fed straight to the classifier without a
   detector, where FER_DATA names FER2013.

@@ -1,6 +1,6 @@
 """Who takes part: for each contender a short function that loads it and returns what to call with a frame.
 
-Nothing is imported before a contender is loaded: the same file serves in both environments.
+Nothing is imported before a contender is loaded: the same file serves in all environments.
 """
 
 from __future__ import annotations
@@ -39,7 +39,8 @@ class Contender:
     """Who takes part.
 
     name : in files and on the command line. title : in the table. load : makes the adapter.
-    labels : whether it names expressions; otherwise it detects only. own : this project, in this environment.
+    labels : whether it names expressions; otherwise it detects only.
+    environment : where it runs, a file in requirements/; "": this project, in its own environment.
     packages : those whose versions are recorded. model : the file in models/ that it needs.
     classifier : contenders of one classifier share its accuracy.
     """
@@ -48,10 +49,15 @@ class Contender:
     title: str
     load: Callable[[], Adapter]
     labels: bool
-    own: bool
+    environment: str
     packages: tuple[str, ...]
     model: str = ""
     classifier: str = ""
+
+    @property
+    def own(self) -> bool:
+        """Whether it is this project."""
+        return not self.environment
 
 
 def _ours(model: str, **settings: object) -> Callable[[], Adapter]:
@@ -75,6 +81,25 @@ def _our_detector() -> Adapter:
 
     detector = Detector(thresholds=THRESHOLDS, min_face_size=EQUAL["min_face_size"])
     return Adapter(lambda image, _: [FACE for _ in detector.detect(image)])
+
+
+def _our_search() -> Adapter:
+    """What the pipeline does with a detection frame: search a copy 320 pixels across, refine at full size."""
+    from fer_utils.realtime import Settings
+    from fer_utils.realtime.search import Search
+
+    search, width = Search(threads=2), Settings().detect_width
+    return Adapter(lambda image, _: [FACE for _ in search.now(image, width)])
+
+
+def _blazeface(model: int) -> Callable[[], Adapter]:
+    def load() -> Adapter:
+        from mediapipe.python.solutions.face_detection import FaceDetection
+
+        detector = FaceDetection(model_selection=model)
+        return Adapter(lambda image, _: [FACE for _ in detector.process(image).detections or ()])
+
+    return load
 
 
 def _mtcnn() -> Adapter:
@@ -134,22 +159,26 @@ def _facex() -> Adapter:
     return Adapter(find, classify, bgr=True)
 
 
+PEERS, MEDIAPIPE = "peers", "mediapipe"
 OURS, TORCH = ("onnxruntime", "opencv-python", "opencv-python-headless"), ("torch", "torchvision")
 CONTENDERS = (
-    Contender("ours-light", "ours, MobileNetV3-Large", _ours(LIGHT), True, True, OURS, LIGHT, LIGHT),
-    Contender("ours-heavy", "ours, Xception", _ours(HEAVY), True, True, OURS, HEAVY, HEAVY),
+    Contender("ours-light", "ours, MobileNetV3-Large", _ours(LIGHT), True, "", OURS, LIGHT, LIGHT),
+    Contender("ours-heavy", "ours, Xception", _ours(HEAVY), True, "", OURS, HEAVY, HEAVY),
     Contender(
-        "ours-every", "ours, Xception, no tracking", _ours(HEAVY, detect_every=1), True, True, OURS, HEAVY, HEAVY
+        "ours-every", "ours, Xception, no tracking", _ours(HEAVY, detect_every=1), True, "", OURS, HEAVY, HEAVY
     ),
     Contender(
         "ours-whole", "ours, Xception, no tracking, full size",
-        _ours(HEAVY, detect_every=1, detect_width=WHOLE), True, True, OURS, HEAVY, HEAVY,
+        _ours(HEAVY, detect_every=1, detect_width=WHOLE), True, "", OURS, HEAVY, HEAVY,
     ),
-    Contender("fer", "fer, MTCNN", _fer, True, False, ("fer", "tensorflow", "facenet-pytorch", *TORCH), "", "fer"),
-    Contender("facex", "facex, Haar cascade", _facex, True, False, ("facex", "tensorflow"), "", "facex"),
-    Contender("ours-detect", "ours, MTCNN alone", _our_detector, False, True, OURS),
-    Contender("mtcnn", "mtcnn", _mtcnn, False, False, ("mtcnn", "tensorflow")),
-    Contender("facenet", "facenet-pytorch, MTCNN", _facenet, False, False, ("facenet-pytorch", *TORCH)),
+    Contender("fer", "fer, MTCNN", _fer, True, PEERS, ("fer", "tensorflow", "facenet-pytorch", *TORCH), "", "fer"),
+    Contender("facex", "facex, Haar cascade", _facex, True, PEERS, ("facex", "tensorflow"), "", "facex"),
+    Contender("ours-detect", "ours, MTCNN alone", _our_detector, False, "", OURS),
+    Contender("ours-search", "ours, MTCNN on a copy of 320 px", _our_search, False, "", OURS),
+    Contender("blazeface-full", "mediapipe, BlazeFace full range", _blazeface(1), False, MEDIAPIPE, ("mediapipe",)),
+    Contender("blazeface-short", "mediapipe, BlazeFace short range", _blazeface(0), False, MEDIAPIPE, ("mediapipe",)),
+    Contender("mtcnn", "mtcnn", _mtcnn, False, PEERS, ("mtcnn", "tensorflow")),
+    Contender("facenet", "facenet-pytorch, MTCNN", _facenet, False, PEERS, ("facenet-pytorch", *TORCH)),
 )
 
 

@@ -19,7 +19,7 @@ from tools.bench.frames import Scene
 __all__ = ["Process", "WorkerError"]
 
 START_SECONDS, REPLY_SECONDS = 180, 600  # patience; whoever takes longer is ended
-REASON = 160  # characters
+REASON = 240  # characters
 # Offline and without an accelerator for everyone; TensorFlow's start-up notes would hide a real reason.
 ENVIRONMENT = {
     "CUDA_VISIBLE_DEVICES": "", "TF_CPP_MIN_LOG_LEVEL": "3", "HF_HUB_OFFLINE": "1", "PYTHONWARNINGS": "ignore",
@@ -49,7 +49,7 @@ class Process:
 
     def __init__(self, contender: Contender, python: Path, path: Path, scene: Scene) -> None:
         if not python.is_file():
-            raise WorkerError(f"{python.parent.parent.name} is not there; `make bench` builds it")
+            raise WorkerError(f"{python.parents[2].name}/{python.parents[1].name} is not there; `make bench` builds it")
         arguments = (contender.name, path, scene.width, scene.height)
         self._errors = tempfile.TemporaryFile()
         start = time.perf_counter()

@@ -25,7 +25,7 @@ from typing import Any
 import numpy as np
 
 from fer_utils import paths
-from tools.bench import frames, machine
+from tools.bench import environment, frames, machine
 from tools.bench.contenders import CONTENDERS, Contender, missing_model
 from tools.bench.frames import SCENES, Scene
 from tools.bench.goals import lines as goal_lines
@@ -33,9 +33,8 @@ from tools.bench.process import Process, WorkerError
 from tools.bench.results import entry, scene_results
 from tools.bench.table import table
 
-__all__ = ["PEERS", "QUICK", "Plan", "main", "refresh", "run", "table"]
+__all__ = ["QUICK", "Plan", "main", "refresh", "run", "table"]
 
-PEERS = paths.ROOT / ".venv-bench" / "bin" / "python"
 BUSY = 0.1  # share of the machine's cores
 NAME = "bench"  # of the figure and the file beside it
 Say = Callable[[str], object]
@@ -138,11 +137,11 @@ class Run:
 
 def run(
     contenders: Sequence[Contender] = CONTENDERS, scenes: Sequence[Scene] = SCENES, *, plan: Plan | None = None,
-    private_test: tuple[np.ndarray, np.ndarray] | None = None, peers: Path = PEERS, say: Say = print,
+    private_test: tuple[np.ndarray, np.ndarray] | None = None, peers: Path = environment.FOLDER, say: Say = print,
 ) -> dict[str, Any]:
     """Run the benchmark and return its results, as bench.json holds them.
 
-    private_test : images (uint8 [N, 48, 48]) and labels for the accuracy. peers : the other packages' Python.
+    private_test : images (uint8 [N, 48, 48]) and labels for the accuracy. peers : the other packages' environments.
     """
     plan, began = plan or Plan(), time.time()
     described = machine.describe() | {"busy": machine.busy()}
@@ -153,7 +152,7 @@ def run(
     work = Run(contenders, files, plan, say)
     with ExitStack() as stack:
         say(f"starting {len(contenders)} contenders, {plan.starts} times each")
-        work.start(stack, lambda contender: Path(sys.executable) if contender.own else peers)
+        work.start(stack, lambda contender: environment.interpreter(contender.environment, peers))
         say(f"timing {', '.join(work.alive) or 'nobody'}")
         for number, scene in enumerate(scenes):
             work.scene(scene, offset=1000.0 * number)  # so far apart that no track lives on
