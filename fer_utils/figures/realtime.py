@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from fer_utils.data import CLASSES
 from fer_utils.figures.style import COLORS, GRAY, legend, panels
 
-GAP = 0.3  # seconds; a longer gap in a track is drawn as a gap
+GAP = 0.3  # seconds; a longer gap in a track is drawn as a gap, where frames come more often
 
 
 def timeline(moments: Sequence[tuple[float, Sequence]], *, title: str, tracks: int = 4) -> Figure:
@@ -28,11 +28,12 @@ def timeline(moments: Sequence[tuple[float, Sequence]], *, title: str, tracks: i
     """
     rows = [(seconds, track.id, *track.probabilities) for seconds, seen in moments for track in seen]
     table = pd.DataFrame(rows, columns=["seconds", "track", *CLASSES])
+    gap = max(GAP, 2.5 * pd.Series([seconds for seconds, _ in moments], dtype=float).diff().median())
     longest = sorted(table["track"].value_counts().index[:tracks])
     figure, axes = panels(max(len(longest), 1), 1, height=0.9 + 1.6 * max(len(longest), 1), title=title, sharex=True)
     for axis, number in zip(axes[:, 0], longest, strict=False):
         own = table[table["track"] == number]
-        for piece, part in own.groupby(own["seconds"].diff().gt(GAP).cumsum()):
+        for piece, part in own.groupby(own["seconds"].diff().gt(gap).cumsum()):
             axis.stackplot(part["seconds"], part[list(CLASSES)].T, colors=COLORS.values(), linewidth=0,
                            labels=CLASSES if not piece else ())
         axis.set(ylim=(0, 1), yticks=(0, 0.5, 1), ylabel=f"track {number}")

@@ -33,6 +33,8 @@ def main(arguments: list[str] | None = None) -> int:
     add("--output-width", type=int, metavar="PIXELS", help="reduce annotated pictures that are wider")
     add("--csv", metavar="FILE", help="write time, frame, track, box, landmarks and probabilities of every face")
     add("--jsonl", metavar="FILE", help="the same as JSON lines, with the unsmoothed probabilities too")
+    add("--tracks", metavar="FILE", help="write when each track was seen, its labels' shares, its mean probabilities")
+    add("--plot", metavar="FILE", help="draw the longest tracks' probabilities over time (.png, .svg, .pdf)")
     add("--headless", action="store_true", help="open no window")
     add("--model", help="model in models/ or an .onnx file (default: the best there is; mobilenet_v3_large is light)")
     add("--detect-every", type=int, default=default.detect_every, help="search every k-th frame (%(default)s)")
@@ -55,7 +57,7 @@ def main(arguments: list[str] | None = None) -> int:
         run(
             options.source, output=options.output, output_width=options.output_width, recursive=options.recursive,
             progress=True, tables=[table for table in (options.csv, options.jsonl) if table],
-            headless=options.headless, max_frames=options.max_frames,
+            tracks=options.tracks, plot=options.plot, headless=options.headless, max_frames=options.max_frames,
             settings=Settings(**{field.name: getattr(options, field.name) for field in fields(Settings)}),
             on_result=(lambda result, _: boxes.append([track.box for track in result.tracks])) if is_clip else None,
         )

@@ -20,6 +20,7 @@ from fer_utils.realtime.pictures import Pictures, PictureSink
 from fer_utils.realtime.sinks import CODECS, SinkError, Table, VideoSink, Window, copy_sound
 from fer_utils.realtime.sources import Frame, Source
 from fer_utils.realtime.summary import Summary
+from fer_utils.realtime.track_outputs import Timeline, TrackTable
 
 ENDING = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)]  # Windows
 
@@ -81,7 +82,8 @@ def _sampled(frames: Source, seconds: float) -> Iterator[Frame]:
 
 
 def run(source: AnySource, *, output: str | Path | None = None, output_width: int | None = None,
-        tables: Iterable[str | Path] = (), recursive: bool = False, headless: bool = True, progress: bool = False,
+        tables: Iterable[str | Path] = (), tracks: str | Path | None = None, plot: str | Path | None = None,
+        recursive: bool = False, headless: bool = True, progress: bool = False,
         blur: bool = False, max_frames: int | None = None, settings: Settings | None = None,
         on_result: Callable[[Result, np.ndarray], object] | None = None, log: Callable[[str], object] = print,
         summary: Summary | None = None) -> Summary:
@@ -95,7 +97,8 @@ def run(source: AnySource, *, output: str | Path | None = None, output_width: in
     headless : open no window. `progress` : show a bar with the time left where stderr is a terminal.
     output : video to write; for pictures also a folder, or, for one, a `.jpg` or `.png` file. `output_width` : pixels
         across annotated pictures that are wider. `blur` : make faces unrecognizable in window and output.
-    tables : `.csv` and `.jsonl` files to write.
+    tables : `.csv` and `.jsonl` files to write. `tracks` : `.csv` file with a row for each track. `plot` : picture
+        (.png, .svg, .pdf) of the longest tracks over time.
     on_result : called with each result and its annotated frame (uint8 [H, W, 3] RGB); return False to stop.
     log : receives each line for the user. `summary` : the Summary to fill and return.
 
@@ -117,8 +120,10 @@ def run(source: AnySource, *, output: str | Path | None = None, output_width: in
             pipe = stack.enter_context(Pipeline(settings))
             video = output and stack.enter_context(_open_output(output, frames, output_width))
             tables = [stack.enter_context(Table(path)) for path in tables]
+            kinds = ((TrackTable, tracks), (Timeline, plot))
+            ends = [stack.enter_context(kind(path, pipe.classifier.classes)) for kind, path in kinds if path]
             window = None if headless else stack.enter_context(Window(frames.title))
-            sinks = [*tables, video] if video else tables
+            sinks = [*tables, *ends, *([video] if video else [])]
             if threading.current_thread() is threading.main_thread():  # a signal ends the source, not a write half-way
                 for number in ENDING:
                     if number == signal.SIGINT or signal.getsignal(number) != signal.SIG_IGN:  # as `nohup` has it
@@ -142,6 +147,8 @@ def run(source: AnySource, *, output: str | Path | None = None, output_width: in
                 middle = time.perf_counter()
                 for table in tables:
                     table.write(result, still=frames.still)
+                for sink in ends:
+                    sink.write(result)
                 if isinstance(video, PictureSink):
                     video.write(drawn, result.frame.name)
                 elif video:

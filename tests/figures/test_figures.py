@@ -208,6 +208,8 @@ def test_timeline_has_a_panel_for_each_of_the_longest_tracks_and_gaps_stay():
     axes = figures.timeline(moments, tracks=2, title="t").axes
     assert [axis.get_ylabel() for axis in axes] == ["track 1", "track 2"]
     assert [len(axis.collections) for axis in axes] == [14, 7]
+    sampled = figures.timeline([a_moment(2.0 * i, 1) for i in range(5)], title="t").axes
+    assert [len(axis.collections) for axis in sampled] == [7], "two seconds from frame to frame are no gap"
 
 
 def test_stage_budget_splits_by_whether_the_detector_ran():

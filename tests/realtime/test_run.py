@@ -91,6 +91,22 @@ def test_the_clip_from_the_shell(model, tmp_path):
     assert "base64" not in table.read_text() and table.stat().st_size < 300 * 300, "numbers, no pixels"
 
 
+def test_tracks_and_their_timeline(model, film, tmp_path, capsys):
+    table, plot = tmp_path / "tracks.CSV", tmp_path / "plot.png"
+    outputs = ["--tracks", str(table), "--plot", str(plot)]
+    options = ["--source", str(film), "--headless", "--model", model, "--csv", str(tmp_path / "o.csv"), *outputs]
+    assert main(options) == 0
+    assert f"wrote: {table} (1 tracks)" in (said := capsys.readouterr().out) and f"wrote: {plot} (50 frames)" in said
+    (row,) = rows_of(table)
+    rows = rows_of(tmp_path / "o.csv")
+    assert (row["track"], row["first"], row["last"]) == ("1", "0.0", rows[-1]["time"].rstrip("0"))
+    assert int(row["frames"]) == len(rows) and row["label"] == "Happy" and float(row["share_Happy"]) == 1
+    for name in CLASSES:
+        assert float(row[name]) == pytest.approx(np.mean([float(row[name]) for row in rows]), abs=1e-3)
+    assert cv2.imread(str(plot)).shape[1] > 1000
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["o.csv", "plot.png", "tracks.CSV"]
+
+
 def test_nothing_is_stored_unless_it_is_named(model, film, tmp_path):
     own_cache = os.environ | {"FER_CACHE": str(tmp_path / "cache")}
     done = shell("--source", film, "--headless", "--model", model, env=own_cache)
@@ -123,6 +139,8 @@ def test_a_bad_source_is_one_line_and_exit_code_2(tmp_path, model, kind):
     [
         (["--model", "nothing"], "nothing.onnx"), (["--detect-every", "0"], "detect_every: must be"),
         (["--output", "out.txt"], "must end in .mp4"), (["--csv", "out.xls"], "must end in .csv"),
+        (["--tracks", "out.txt"], "tracks: the name must"), (["--plot", "out.gif"], "plot: the name must"),
+        (["--plot", "/proc/no/out.png"], "plot: cannot write"),
         (["--output", "/proc/no/out.mp4"], "cannot write"),
         (["--max-frames", "0"], "max_frames: must be 1 or more"),
         (["--output", "out", "--output-width", "0"], "output_width: must be 1 or more"),
