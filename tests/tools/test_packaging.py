@@ -36,7 +36,8 @@ def test_declared_versions_admit_the_pinned_ones():
 def test_every_import_of_the_package_is_declared():
     names = {canonicalize_name(need.name) for need in declared()} | {"tensorflow-text"}
     owners = packages_distributions() | {"cv2": ["opencv-python"]}
-    exempt = {"fer_utils", "pyarrow", "pillow_heif", *sys.stdlib_module_names}  # the two for rare forms of data: an error or a note says that they are missing
+    # For rare forms of data there are pyarrow and pillow_heif: an error or a note says when they are missing.
+    exempt = {"fer_utils", "pyarrow", "pillow_heif", *sys.stdlib_module_names}
     missing = set()
     for file in (paths.ROOT / "fer_utils").rglob("*.py"):
         for node in ast.walk(ast.parse(file.read_text())):
