@@ -59,17 +59,17 @@ def bars(
 
 def class_counts(
     counts: pd.DataFrame, *, title: str, distinct: pd.DataFrame | None = None, before: pd.Series | None = None,
-    target: int | None = None, columns: int = 3,
+    columns: int = 3,
 ) -> Figure:
     """Draw how many images each class has, with its share: a panel a column of the table.
 
     Parameters
     ----------
     counts : DataFrame of int [classes, panels]
-    distinct : DataFrame as `counts`, the different images among them; the rest of a bar is pale, and its mean number of
-        copies is written in place of the share
+    distinct : DataFrame as `counts`, the distinct images among them; the rest of a bar is pale, and how often each
+        occurs on average is written in place of the share
     before : Series of int [classes], earlier counts; a dashed outline where a bar is shorter
-    target, columns : where a dashed line stands in every panel but the first; panels side by side
+    columns : panels side by side
 
     Examples
     --------
@@ -78,22 +78,25 @@ def class_counts(
     """
     rows, place = -(-counts.shape[1] // columns), np.arange(len(counts))
     figure, axes = panels(rows, columns, height=0.4 + 2.1 * rows, title=title, sharey=True)
-    for number, (axis, (name, count)) in enumerate(zip(axes.flat, counts.items(), strict=False)):
+    for axis, (name, count) in zip(axes.flat, counts.items(), strict=False):
         unique = count if distinct is None else distinct[name]
         ends = count if before is None else np.maximum(count, before)
         axis.barh(place, np.where(ends > count, ends, 0), color="none", edgecolor=GRAY, linestyle="--", linewidth=0.8)
         axis.barh(place, count, color=colors_of(counts.index).values(), alpha=0.35)
         axis.barh(place, unique, color=colors_of(counts.index).values())
         for row, (end, n, different) in enumerate(zip(ends, count, unique, strict=True)):
-            copies = f" · each ×{n / max(different, 1):.1f}" if n >= 1.05 * different else ""
+            copies = f" (×{n / max(different, 1):.1f})" if n >= 1.05 * different else f" of {end:,}" * (end > n)
             more = f" · {100 * n / max(count.sum(), 1):.1f} %" if distinct is None else copies
             axis.text(end, row, f" {n:,}{more}", va="center", fontsize=8, color=GRAY)
         axis.set(title=f"{name}: {count.sum():,} images", xticks=[], yticks=place, yticklabels=counts.index)
         axis.set_xlim(0, 1.75 * max(ends.max(), 1 if distinct is None else counts.to_numpy().max()))
         axis.grid(False)
-        if target is not None and number:
-            axis.axvline(target, **DASHED)
     axes[0, 0].invert_yaxis()
+    looks = {"distinct images": {"color": GRAY}, "copies": {"color": GRAY, "alpha": 0.35},
+             "left out": {"fill": False, "edgecolor": GRAY, "linestyle": "--"}}
+    for name, look in looks.items() if distinct is not None else ():
+        axes[0, 0].add_patch(Rectangle((0, 0), 0, 0, label=name, **look))
+    legend(figure, axes[0, 0])
     return figure
 
 
@@ -120,7 +123,7 @@ def intervals(
     table = table.assign(row=table[row], value=table[value], series=table.get(series, ""), panel=table.get(panel, ""))
     rows, names, colors = table["row"].unique(), table["panel"].unique(), colors_of(table["series"])
     apart = 1 if joined else len(colors)
-    height = 0.9 + (0.22 + 0.14 * apart) * len(rows) + 0.2 * (len(names) > 1)
+    height = 0.9 + (0.22 + 0.14 * len(colors)) * len(rows) + 0.2 * (len(names) > 1)
     figure, axes = panels(1, len(names), height=height, title=title, sharey=True)
     for axis, name in zip(axes[0], names, strict=True):
         own = table[table["panel"] == name]
@@ -132,12 +135,12 @@ def intervals(
             place = np.arange(len(rows)) + (0 if apart == 1 else 0.34 * (number - (apart - 1) / 2))
             spans = np.nan_to_num([one["value"] - one["low"], one["high"] - one["value"]]).clip(0)
             axis.errorbar(one["value"], place, xerr=spans, fmt="o", color=color, markersize=5, linewidth=2, label=key)
-            below = number and (name in joined or len(colors) == 2)  # a pair's numbers must not meet
-            sign, offset = "+" if (one["low"] < 0).any() else "", -13 if below else 5
-            for (x, low), y in zip(one[["value", "low"]].to_numpy(), place, strict=True):
-                if np.isfinite(low):
-                    axis.annotate(f"{x:{sign}.1f}", (x, y), xytext=(0, offset), textcoords="offset points", ha="center",
-                                  fontsize=8, color=GRAY)
+            sign = "+" if (one["low"] < 0).any() else ""
+            for (x, high), y in zip(one[["value", "high"]].to_numpy(), place, strict=True):
+                spot, offset = (x, (-8, -13 if number else 5)) if name in joined else (high, (4, -3))
+                if np.isfinite(high):
+                    axis.annotate(f"{x:{sign}.1f}", (spot, y), xytext=offset, textcoords="offset points", fontsize=8,
+                                  color=GRAY)
         if references is not None and name in references:
             axis.axvline(references[name], **DASHED)
         axis.set(title=textwrap.fill(name, 62 // len(names)), xlabel=label if name == names[len(names) // 2] else "")

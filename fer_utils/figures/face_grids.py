@@ -34,8 +34,10 @@ def face_grid(
         lines_of = [slice(start, start + wrap) for start in range(0, max(len(images), 1), wrap)]
         images, captions = ([items[line] for line in lines_of] for items in (images, captions))
     count = wrap or max(*map(len, images), 4)  # at least four columns, so that faces do not get too large
-    side = (WIDTH - 0.8 * bool(len(rows))) / count
-    height = side * sum(np.divide(*row[0].shape[:2]) for row in images if len(row)) + 0.4 + 0.2 * bool(len(columns))
+    gap = 0.1  # inches between images
+    side = (WIDTH - 0.8 * bool(len(rows))) / count - gap
+    height = sum(side * np.divide(*row[0].shape[:2]) + gap for row in images if len(row)) + 0.3
+    height += 0.2 * bool(len(columns))
     height += 0.17 * sum(1 + max((text.count("\n") for text in row), default=0) for row in captions)
     figure, axes = panels(len(images), count, height=max(height, 1), title=title)
     for axis in axes.flat:
@@ -47,7 +49,7 @@ def face_grid(
         axis.imshow(images[r][c], cmap="gray", vmin=0, vmax=255, interpolation="nearest")  # as stored; and small files
         axis.hlines(lines, *axis.get_xlim(), color="white", linewidth=0.6, alpha=0.7)
         if len(points):
-            axis.scatter(*np.asarray(points[r][c]).T, s=7, c=POINT_COLORS, linewidths=0)
+            axis.scatter(*np.asarray(points[r][c]).T, s=14, c=POINT_COLORS, edgecolors="white", linewidths=0.5)
         if len(captions):
             axis.set_xlabel(captions[r][c], fontsize=7.5, labelpad=2)
     for axis, text in zip(axes[:, 0], rows, strict=False):
