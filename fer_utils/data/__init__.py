@@ -2,12 +2,12 @@
 
 from fer_utils.data._soft_labels import calibrated_votes, soft_labels
 from fer_utils.data.classes import CLASSES, COLORS, SIDE, SPLITS, VOTE_NAMES, DataError
-from fer_utils.data.fer2013 import Fer2013, describe, duplicates, image_hashes, load, majority_vote, training_indices
+from fer_utils.data.fer2013 import Fer2013, describe, image_hashes, load, majority_vote, training_indices
 from fer_utils.data.sample import clip_path, clip_truth
-from fer_utils.data.sampling import HYBRID_TARGET, METHODS, resample, resample_before_split
+from fer_utils.data.sampling import HYBRID_TARGET, METHODS, resample
 
 __all__ = [
     "CLASSES", "COLORS", "HYBRID_TARGET", "METHODS", "SIDE", "SPLITS", "VOTE_NAMES", "DataError", "Fer2013",
-    "calibrated_votes", "clip_path", "clip_truth", "describe", "duplicates", "image_hashes", "load", "majority_vote",
-    "resample", "resample_before_split", "soft_labels", "training_indices",
+    "calibrated_votes", "clip_path", "clip_truth", "describe", "image_hashes", "load", "majority_vote",
+    "resample", "soft_labels", "training_indices",
 ]  # fmt: skip

@@ -143,36 +143,6 @@ def training_indices(fer: Fer2013) -> np.ndarray:
     return np.flatnonzero((fer.usage == 0) & ~np.isin(hashes, hashes[fer.usage != 0]))
 
 
-def duplicates(fer: Fer2013) -> dict[str, int]:
-    """Count exact duplicates.
-
-    Returns
-    -------
-    unique_images : distinct images. groups : images that occur more than once. groups_across_splits : those of them in
-    several splits. conflicting_groups : those with several labels. private_in_training : PrivateTest samples whose
-    image also occurs in Training. training_in_test : Training samples that `training_indices` leaves out.
-    blank_images : images of one gray value.
-
-    Examples
-    --------
-    >>> duplicates(load("sample"))["blank_images"]
-    2
-    """
-    import pandas as pd
-
-    hashes = image_hashes(fer.images)
-    groups = pd.DataFrame({"usage": fer.usage, "label": fer.labels}).groupby(hashes)
-    return {
-        "unique_images": groups.ngroups,
-        "groups": int((groups.size() > 1).sum()),
-        "groups_across_splits": int((groups["usage"].nunique() > 1).sum()),
-        "conflicting_groups": int((groups["label"].nunique() > 1).sum()),
-        "private_in_training": int(((fer.usage == 2) & np.isin(hashes, hashes[fer.usage == 0])).sum()),
-        "training_in_test": int((fer.usage == 0).sum()) - len(training_indices(fer)),
-        "blank_images": int((np.ptp(fer.images, axis=(1, 2)) == 0).sum()),
-    }
-
-
 def majority_vote(votes: np.ndarray) -> np.ndarray:
     """The class that more than half of an image's votes name, uint8 [N, 10] → int [N]; -1 without one.
 

@@ -54,22 +54,3 @@ def resample(labels: np.ndarray, method: str, *, target: int | None = None, seed
             drawer.fit_resample(indices.reshape(-1, 1), labels[indices])
             indices = indices[drawer.sample_indices_]
     return np.sort(indices).astype(np.int64)
-
-
-def resample_before_split(
-    labels: np.ndarray, method: str, *, target: int | None = None, seed: int = 2013
-) -> tuple[np.ndarray, np.ndarray]:
-    """Resample all samples, then hold out 10 % of each class: to measure how optimistically biased this order is.
-
-    Arguments and errors are those of `resample`. Returns train int64 [A] and test int64 [B], positions in `labels`:
-    copies of one sample land in both, so the test part holds images that the model was trained on.
-
-    Examples
-    --------
-    >>> train, test = resample_before_split(labels, "over")
-    """
-    from sklearn.model_selection import train_test_split
-
-    indices = resample(labels, method, target=target, seed=seed)
-    stratify = np.asarray(labels)[indices]
-    return tuple(train_test_split(indices, test_size=0.1, stratify=stratify, random_state=seed))

@@ -72,15 +72,6 @@ def test_resampling_after_the_split_leaves_the_test_samples_alone(labels):
         assert not is_test[rows[data.resample(labels[rows], method)]].any(), method
 
 
-def test_resampling_before_the_split_puts_copies_on_both_sides(labels):
-    train, test = data.resample_before_split(labels, "over", target=100)
-    assert (len(train), len(test)) == (630, 70)
-    assert counts(labels, test) == dict.fromkeys(COUNTS, 10)
-    assert np.isin(test[labels[test] == 1], train).all(), "4 images drawn 100 times must be on both sides"
-    train, test = data.resample_before_split(np.tile(labels, 5), "under")
-    assert not np.isin(test, train).any()
-
-
 @pytest.mark.real_data
 def test_8989_is_happy_over_all_splits(real_data):
     counted = np.bincount(real_data.labels[real_data.labels >= 0])
