@@ -154,9 +154,9 @@ def test_missing_networks_say_how_to_make_them(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize("kind", NO_NETWORKS)
-@pytest.mark.parametrize("name", mtcnn.NETWORKS)
+@pytest.mark.parametrize("name", mtcnn.SIDES)
 def test_a_network_s_file_that_is_none_is_named(tmp_path, monkeypatch, name, kind):
-    for network in mtcnn.NETWORKS:
+    for network in mtcnn.SIDES:
         shutil.copy(mtcnn.network_path(network), tmp_path)
     monkeypatch.setattr(mtcnn.paths, "MODELS", tmp_path)
     change, message = NO_NETWORKS[kind]
