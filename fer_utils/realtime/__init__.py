@@ -1,7 +1,7 @@
 """Apparent expressions on moving faces: from a camera, a file, a stream or pictures to a view, a video, a table.
 
 `python -m fer_utils.realtime --source talk.mp4 --csv talk.csv`, or `for result in pipeline("talk.mp4"): …`. Needs
-onnxruntime, OpenCV and NumPy only. Everything stays on this machine; nothing is stored unless an output is named.
+onnxruntime, OpenCV, NumPy and PyAV only. Everything stays on this machine; nothing is stored unless an output is named.
 """
 
 from fer_utils.realtime._pipeline import Pipeline, Settings

@@ -29,7 +29,7 @@ def main(arguments: list[str] | None = None) -> int:
     add("--source", nargs="+", default=["0"],
         help="camera number, videos, pictures, folders of pictures, 'photos/**/*.jpg', URL or 'clip' (default: 0)")
     add("--recursive", action="store_true", help="read the subfolders of a folder too")
-    add("--output", metavar="FILE", help="write the annotated video (.mp4, .mkv, .avi, .webm); for pictures: a folder")
+    add("--output", metavar="FILE", help="write the annotated video (.mp4, .mov, .mkv, .webm); for pictures: a folder")
     add("--output-width", type=int, metavar="PIXELS", help="reduce annotated pictures that are wider")
     add("--csv", metavar="FILE", help="write time, frame, track, box, landmarks and probabilities of every face")
     add("--jsonl", metavar="FILE", help="the same as JSON lines, with the unsmoothed probabilities too")

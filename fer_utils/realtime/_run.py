@@ -17,7 +17,7 @@ from fer_utils.realtime._pipeline import Pipeline, Result, Settings
 from fer_utils.realtime.opening import AnySource, Several, open_source
 from fer_utils.realtime.overlay import annotate
 from fer_utils.realtime.pictures import Pictures, PictureSink
-from fer_utils.realtime.sinks import CODECS, SinkError, Table, VideoSink, Window, copy_sound
+from fer_utils.realtime.sinks import CODECS, SinkError, Table, VideoSink, Window
 from fer_utils.realtime.sources import Frame, Source
 from fer_utils.realtime.summary import Summary
 from fer_utils.realtime.track_outputs import Timeline, TrackTable
@@ -115,10 +115,11 @@ def run(source: AnySource, *, output: str | Path | None = None, output_width: in
             width = None if settings.blur or not output else output_width
             without = Path(output).expanduser() if output else None
             frames = stack.enter_context(open_source(source, recursive=recursive, width=width, without=without))
-            if output and frames.path and Path(output).expanduser().resolve() == frames.path.resolve():
+            if output and frames.path and Path(output).expanduser().resolve() == Path(frames.path).resolve():
                 raise SinkError(f"output: {output} is the source itself; name another file")
             pipe = stack.enter_context(Pipeline(settings))
-            video = output and stack.enter_context(_open_output(output, frames, output_width))
+            fps = 1 / settings.sample_every if settings.sample_every else frames.fps
+            video = output and stack.enter_context(_open_output(output, frames, output_width, fps))
             tables = [stack.enter_context(Table(path)) for path in tables]
             kinds = ((TrackTable, tracks), (Timeline, plot))
             ends = [stack.enter_context(kind(path, pipe.classifier.classes)) for kind, path in kinds if path]
@@ -166,9 +167,6 @@ def run(source: AnySource, *, output: str | Path | None = None, output_width: in
         # Said after an error too: what was done until then is on disk.
         if sinks is not None:
             summary.still, summary.left_out = isinstance(frames, Pictures), len(frames.left_out)
-            silent = isinstance(video, VideoSink) and video.frames and frames.path
-            if silent and (note := copy_sound(frames.path, video.path)):
-                frames.notes.append(note)
             left_out = (f"{name} was left out: {reason}" for name, reason in frames.left_out.items())
             notes = (f"note: {note}" for note in (*frames.notes, *left_out))
             for line in (*notes, *summary.lines(), *(f"wrote: {sink}" for sink in sinks)):
@@ -176,7 +174,7 @@ def run(source: AnySource, *, output: str | Path | None = None, output_width: in
     return summary
 
 
-def _open_output(path: str | Path, frames: Source, width: int | None) -> VideoSink | PictureSink:
+def _open_output(path: str | Path, frames: Source, width: int | None, fps: float) -> VideoSink | PictureSink:
     if isinstance(frames, Several):
         raise SinkError(f"output: must be named for one video, or for pictures alone; the source is {frames.title}")
     if width is not None and width < 1:
@@ -185,7 +183,7 @@ def _open_output(path: str | Path, frames: Source, width: int | None) -> VideoSi
         return PictureSink(path, frames.pictures, width=width)
     if width:
         raise SinkError(f"output_width: is for annotated pictures; the output is the video {path}")
-    return VideoSink(path, fps=frames.fps, live=frames.live)
+    return VideoSink(path, fps=fps, sound_of=frames)
 
 
 def printable(text: str) -> str:

@@ -6,13 +6,15 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from itertools import takewhile
-from pathlib import Path
+from pathlib import Path, PurePosixPath
+from urllib.parse import unquote, urlsplit
 
 import numpy as np
 
 from fer_utils import data
-from fer_utils.realtime.pictures import Pictures, is_picture
-from fer_utils.realtime.sources import ALLOWED, CLIP, Capture, Frame, Source, SourceError, as_frame
+from fer_utils.realtime.captures import Capture, IsPicture
+from fer_utils.realtime.pictures import Pictures, decode, is_picture
+from fer_utils.realtime.sources import ALLOWED, CLIP, Frame, Source, SourceError, as_frame
 
 Name = int | str | Path
 NAMES = Name | np.integer
@@ -110,8 +112,12 @@ def _open_names(names: Sequence[Name], patience: float, recursive: bool, width: 
 
 def _parsed(name: Name) -> Name:
     """A camera's number, an address or the clip as it is, and the path that everything else is."""
-    if isinstance(name, int | np.integer) or (isinstance(name, str) and name.strip().isdecimal()):
+    if isinstance(name, int | np.integer) or (isinstance(name, str) and name.strip().removeprefix("-").isdecimal()):
         return int(name)
+    if str(name).startswith("file://"):
+        from urllib.request import url2pathname
+
+        return Path(url2pathname(urlsplit(name).path))
     return Path(name).expanduser() if isinstance(name, Path) or not (name == CLIP or "://" in str(name)) else name
 
 
@@ -124,7 +130,12 @@ def _open_one(name: Name, patience: float) -> Source:
     """A camera (its number), what is behind an address, the clip, or a video file (its path)."""
     if name == CLIP:
         return Capture(data.clip_path(), title="the embedded clip", patience=patience)
-    return Capture(name, patience=patience)
+    try:
+        return Capture(name, patience=patience)
+    except IsPicture as found:
+        if (image := decode(*found.args)) is None:
+            raise SourceError(f"source: {name} is a kind of picture that is read from files only") from None
+    return Pictures(name, {PurePosixPath(unquote(urlsplit(name).path)).name: image})
 
 
 def _files(path: Path, recursive: bool, notes: list[str]) -> tuple[Path, list[Path]]:

@@ -8,8 +8,9 @@ import subprocess
 import sys
 from collections.abc import Iterable, Mapping
 from contextlib import ExitStack, suppress
+from fractions import Fraction
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 import cv2
 import numpy as np
@@ -18,7 +19,8 @@ from fer_utils import paths
 from fer_utils.data import CLASSES
 from fer_utils.faces import LANDMARKS
 from fer_utils.realtime._pipeline import Result
-from fer_utils.realtime.sources import Closing, Frame
+from fer_utils.realtime.captures import add_sound
+from fer_utils.realtime.sources import Closing, Frame, Source
 from fer_utils.realtime.tracker import Track
 
 # Time in seconds, box and landmarks in the file's pixels, the label shown, smoothed probabilities; what a row is: a
@@ -27,7 +29,12 @@ COLUMNS = (
     "time", "frame", "name", "track", "x", "y", "width", "height", "score",
     *(f"{point}_{axis}" for point in LANDMARKS for axis in "xy"), "label", *CLASSES, "status",
 )
-CODECS = {".mp4": "mp4v", ".mkv": "mp4v", ".avi": "MJPG", ".webm": "VP90"}
+# Encoder, its options (as quick as a live view needs), options of the container.
+H264 = "libx264", {"preset": "ultrafast", "crf": "23"}
+VP9 = "libvpx-vp9", {"deadline": "realtime", "cpu-used": "8", "row-mt": "1", "crf": "32", "b": "0"}
+MP4 = *H264, {"movflags": "faststart"}  # a browser shows it before it has all of it
+CODECS = {".mp4": MP4, ".mov": MP4, ".mkv": (*H264, {}), ".webm": (*VP9, {})}
+CLOCK = Fraction(1, 90_000)  # seconds a tick
 SMALLEST = 16  # pixels; encoders refuse less
 RESERVE = 50_000_000  # bytes of the disk that are left free: a full disk would cost the whole video
 QUIT_KEYS, QUIT = (ord("q"), ord("Q"), 27), 10  # the window's process ends with this exit code
@@ -107,12 +114,17 @@ def _lock(file: IO) -> None:
 
 
 class VideoSink(Closing):
-    """A video file, moved into place when closed, whatever ended the work; a `live` one repeats or skips frames."""
+    """A video file, moved into place when closed, whatever ended the work: H.264, or VP9 in WebM.
 
-    def __init__(self, path: str | Path, *, fps: float = 25.0, live: bool = False) -> None:
-        self.path, self.fps, self.live = Path(path).expanduser(), fps, live
-        self.frames, self._writer = 0, None
-        if self.path.suffix.lower() not in CODECS:
+    `fps` tells how long the last frame is shown. `sound_of` : the source whose sound is copied; where that fails, it is
+    left out, with a note in the source's `notes`.
+    """
+
+    def __init__(self, path: str | Path, *, fps: float = 25.0, sound_of: Source | None = None) -> None:
+        self.path, self.fps, self.frames = Path(path).expanduser(), fps, 0
+        self._source, self._suffix = sound_of or Source(""), self.path.suffix.lower()
+        self._container = self._sound = self._packet = None
+        if self._suffix not in CODECS:
             raise SinkError(f"output: the name must end in {', '.join(CODECS)}; got {self.path.name}")
         if self.path.is_dir():
             raise SinkError(f"output: {self.path} is a folder")
@@ -122,38 +134,77 @@ class VideoSink(Closing):
         except OSError as error:
             raise SinkError(f"output: cannot write {self.path}: {error.strerror}") from None
 
-    def write(self, image: np.ndarray, *, seconds: float = 0.0) -> None:
-        """Append a frame (uint8 [H, W, 3] RGB), fitted into the size of the first; `seconds`: when it was live."""
-        if self._writer is None:
-            self._writer, self._start = self._open(image), seconds
+    def write(self, image: np.ndarray, *, seconds: float | None = None) -> None:
+        """Append a frame (uint8 [H, W, 3] RGB), fitted into the size of the first, shown from `seconds` on."""
+        import av
+
         if self.frames % 25 == 0 and shutil.disk_usage(self.path.parent).free < RESERVE:
             raise SinkError(f"output: the disk of {self.path} is full; the video ends after {self.frames} frames")
-        due = round((seconds - self._start) * self.fps) + 1 if self.live else self.frames + 1
-        bgr = _fit(image, self._size)[:, :, ::-1]
-        for _ in range(due - self.frames):
-            self._writer.write(bgr)
-            self.frames += 1
+        seconds = self.frames / self.fps if seconds is None else seconds
+        if self._container is None:
+            self._open(image, seconds)
+        self._shown = max(seconds - self._start, self._shown + 1e-3)
+        # OpenCV's conversion takes half the time of FFmpeg's.
+        frame = av.VideoFrame.from_ndarray(cv2.cvtColor(_fit(image, self._size), cv2.COLOR_RGB2YUV_I420), "yuv420p")
+        frame.time_base, frame.pts = CLOCK, round(self._shown / CLOCK)
+        self._mux(frame, until=self._shown)
+        self.frames += 1
 
     def close(self) -> None:
         """Finish the file and move it into place; without a frame nothing is left."""
-        writer, self._writer = self._writer, None
-        if writer is not None:
-            writer.release()
-            self._stack.close()
-        elif not self.frames:
+        frames, self.frames = self.frames, 0  # until they can be read
+        if not frames:
             self._temporary.unlink(missing_ok=True)
+        elif self._container is not None:
+            with self._stack:
+                self._mux(None, until=self._shown + 1 / self.fps)
+        self.frames, self._container, self._sound = frames, None, iter(())
 
     def __str__(self) -> str:
         return f"{self.path} ({self.frames} frames)"
 
-    def _open(self, image: np.ndarray) -> cv2.VideoWriter:
-        height, width = (max(SMALLEST, side + side % 2) for side in image.shape[:2])
-        self._size = width, height
-        code = cv2.VideoWriter_fourcc(*CODECS[self.path.suffix.lower()])
-        writer = cv2.VideoWriter(str(self._temporary), cv2.CAP_FFMPEG, code, self.fps, self._size)
-        if not writer.isOpened():
-            raise SinkError(f"output: this OpenCV cannot encode {self.path.name} ({width} × {height}, {self.fps:g}/s)")
-        return writer
+    def _open(self, image: np.ndarray, seconds: float) -> None:
+        import av
+
+        self._size = width, height = tuple(max(SMALLEST, side + side % 2) for side in image.shape[1::-1])
+        self._start, self._shown = seconds, -1.0
+        codec, options, muxer = CODECS[self._suffix]
+        self._container = av.open(str(self._temporary.absolute()), "w", container_options=muxer)
+        rate = Fraction(self.fps).limit_denominator(1001)
+        self._stream = self._container.add_stream(codec, rate, options, width=width, height=height, pix_fmt="yuv420p")
+        context = self._stream.codec_context
+        context.time_base = CLOCK
+        # As OpenCV converts: BT.601's matrix, limited range. Untagged, players guess.
+        context.colorspace, context.color_primaries, context.color_trc, context.color_range = 6, 1, 1, 1
+        self._add_sound(0.0)
+
+    def _mux(self, frame: Any, *, until: float) -> None:
+        """Add a frame, or the end, and the sound before second `until` of the video."""
+        import av
+
+        try:
+            self._container.mux(self._stream.encode(frame))
+            self._add_sound(until)
+            if frame is None:
+                self._container.close()
+        except av.FFmpegError as error:
+            raise SinkError(f"output: cannot write {self.path}: {error.strerror}") from None
+
+    def _add_sound(self, until: float) -> None:
+        import av
+
+        try:
+            if self._sound is None:
+                self._sound = add_sound(self._source, self._container, self._suffix, self._source.start + self._start)
+            while packet := self._packet or next(self._sound, None):
+                self._packet = packet
+                if packet.pts * packet.time_base >= until:
+                    return
+                self._packet = None
+                self._container.mux(packet)
+        except (av.FFmpegError, ValueError) as error:
+            self._sound, where = iter(()), f" from {until:.1f} s on" if until else ""
+            self._source.notes.append(f"the video has no sound{where}: {str(error).partition(';')[0]}")
 
 
 def _fit(image: np.ndarray, size: tuple[int, int]) -> np.ndarray:
@@ -169,23 +220,6 @@ def _fit(image: np.ndarray, size: tuple[int, int]) -> np.ndarray:
     left, top = (size[0] - width) // 2, (size[1] - height) // 2
     borders = top, size[1] - height - top, left, size[0] - width - left
     return cv2.copyMakeBorder(image, *borders, cv2.BORDER_CONSTANT)
-
-
-def copy_sound(source: str | Path, video: str | Path) -> str | None:
-    """Give `video`, a silent copy of `source` that may end earlier, its sound; a sentence when that goes wrong."""
-    silent, program = f"{Path(video).name} has no sound: ffmpeg", shutil.which("ffmpeg")
-    if program is None:
-        return f"{silent}, which could copy it, is not installed"
-    command = [program, "-v", "error", "-nostdin", "-y", "-i", str(video), "-i", str(source)]
-    command += ["-map", "0:v:0", "-map", "1:a?", "-c:v", "copy", "-shortest"]
-    for codec in (["-c:a", "copy"], []):  # sound that the container cannot hold is encoded again
-        try:
-            with paths.atomic(video) as temporary:
-                subprocess.run([*command, *codec, temporary], check=True, capture_output=True, text=True)
-            return None
-        except (subprocess.CalledProcessError, OSError) as error:
-            reason = (getattr(error, "stderr", "") or str(error)).strip().splitlines()[-1]
-    return f"{silent} could not copy it ({reason})"
 
 
 class Window(Closing):

@@ -14,8 +14,9 @@ from nbclient import NotebookClient
 
 from fer_utils import paths
 from fer_utils.realtime import LiveView, Settings, choose_source, notebook
+from fer_utils.realtime.captures import cameras
 from fer_utils.realtime.notebook import is_interactive
-from fer_utils.realtime.sources import SourceError, cameras
+from fer_utils.realtime.sources import SourceError
 
 
 @pytest.fixture(scope="module")

@@ -8,15 +8,19 @@ import os
 import shutil
 import subprocess
 import time
+from itertools import islice
 
+import av
 import numpy as np
 import pytest
 import realtime_tools as tools
+import video_files
 
 from fer_utils.data import CLASSES
-from fer_utils.realtime import Frame, Settings, run, sinks
+from fer_utils.realtime import Frame, Settings, captures, run, sinks
 from fer_utils.realtime._pipeline import Result
-from fer_utils.realtime.sinks import COLUMNS, SinkError, Table, VideoSink, Window, copy_sound
+from fer_utils.realtime.opening import open_source
+from fer_utils.realtime.sinks import COLUMNS, SinkError, Table, VideoSink, Window
 from fer_utils.realtime.tracker import Track
 
 RED = np.zeros((96, 128, 3), np.uint8)
@@ -103,7 +107,7 @@ def test_places_that_cannot_be_written(tmp_path, sink, name):
 # --- videos ----------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("name", ["out.mp4", "out.mkv", "out.avi", "out.webm"])
+@pytest.mark.parametrize("name", ["out.mp4", "out.MOV", "out.mkv", "out.webm"])
 def test_a_video_is_playable_and_red_stays_red(tmp_path, name):
     with VideoSink(tmp_path / name, fps=20) as sink:
         for _ in range(5):
@@ -170,73 +174,158 @@ def test_odd_and_tiny_frames(tmp_path, shape):
     assert frame.shape[0] >= max(16, shape[0]) and frame.shape[1] >= max(16, shape[1])
 
 
-def test_a_live_video_lasts_as_long_as_what_it_shows(tmp_path):
-    with VideoSink(tmp_path / "out.mp4", fps=25, live=True) as sink:
-        for seconds in (7.0, 7.01, 7.5, 8.0, 9.0):
-            sink.write(RED, seconds=seconds)
-    assert len(tools.read_video(tmp_path / "out.mp4")) == pytest.approx(2.0 * 25, abs=1)
+@pytest.mark.parametrize("name", ["out.mp4", "out.mkv", "out.webm"])
+@pytest.mark.parametrize("begin", [0.0, 7.0])
+def test_every_frame_is_shown_at_its_own_time(tmp_path, name, begin):
+    times = [0, 0.017, 0.05, 0.051, 0.3, 2.3, 2.35]
+    with VideoSink(tmp_path / name, fps=20) as sink:
+        for seconds in times:
+            sink.write(RED, seconds=begin + seconds)
+    found = video_files.read(tmp_path / name)
+    assert found.times == pytest.approx(times, abs=6e-4)
+    with av.open(str(tmp_path / name)) as file:
+        assert file.duration / 1e6 == pytest.approx(2.4, abs=0.01), "the last frame is shown as long as a usual one"
+
+
+@pytest.mark.parametrize(("name", "codec"), [("out.mp4", "h264"), ("out.webm", "vp9")])
+def test_browsers_and_phones_play_it(tmp_path, name, codec):
+    with VideoSink(tmp_path / name) as sink:
+        sink.write(RED)
+    with av.open(str(tmp_path / name)) as file:
+        video = file.streams.video[0]
+        assert (video.codec_context.codec.canonical_name, video.pix_fmt) == (codec, "yuv420p")
+    content = (tmp_path / name).read_bytes()
+    assert codec != "h264" or content.index(b"moov") < content.index(b"mdat"), "a browser needs the index first"
+
+
+def test_colours_survive_writing_and_reading(tmp_path):
+    colours = np.array([[250, 20, 20], [20, 200, 30], [30, 40, 220], [230, 230, 20], [128, 128, 128]], np.uint8)
+    with VideoSink(tmp_path / "out.mp4") as sink:
+        sink.write(np.repeat(np.repeat(colours[None], 64, 0), 32, 1))
+    found = video_files.read(tmp_path / "out.mp4").image[16:48].reshape(32, 5, 32, 3)[:, :, 8:24].mean((0, 2))
+    assert np.abs(found - colours).max() < 8
 
 
 # --- sound -----------------------------------------------------------------------------------------------------------
 
-needs_ffmpeg = pytest.mark.skipif(not shutil.which("ffmpeg"), reason="needs ffmpeg: apt-get install ffmpeg")
-FRAMES = [np.full((120, 160, 3), 60 + i, np.uint8) for i in range(50)]
+FRAMES = video_files.steps()
 
 
-def streams(path) -> str:
-    """What ffmpeg says of a file's streams."""
-    return subprocess.run(["ffmpeg", "-hide_banner", "-i", path], capture_output=True, text=True).stderr
+def usual(path) -> None:
+    video_files.write(path, FRAMES, tone=2)
 
 
-def with_tone(path, *, codec="aac", seconds=2):
-    silent = tools.write_video(path.with_name("silent.mp4"), FRAMES)
-    subprocess.run(
-        ["ffmpeg", "-v", "error", "-y", "-i", silent, "-f", "lavfi", "-i", f"sine=440:duration={seconds}",
-         "-c:v", "copy", "-c:a", codec, path], check=True,
-    )
-    return path
+def pcm(path) -> None:
+    video_files.write(path, FRAMES, tone=2, tone_codec="pcm_s16le")
 
 
-@needs_ffmpeg
-@pytest.mark.parametrize("name, codec", [("talk.mp4", "aac"), ("talk.mkv", "pcm_s16le")])
-def test_a_run_keeps_the_sound(tmp_path, model, name, codec):
-    source, said = with_tone(tmp_path / name, codec=codec), []
-    run(source, output=tmp_path / "out.mp4", settings=Settings(model=model), log=said.append)
-    assert "Audio:" in streams(tmp_path / "out.mp4"), said
-    assert len(tools.read_video(tmp_path / "out.mp4")) == len(FRAMES)
-    assert not [line for line in said if "no sound" in line]
+def short(path) -> None:
+    video_files.write(path, FRAMES, tone=1)
 
 
-@needs_ffmpeg
-def test_a_run_that_ends_early_cuts_the_sound(tmp_path, model):
-    source = with_tone(tmp_path / "talk.mp4")
-    run(source, output=tmp_path / "out.mp4", settings=Settings(model=model), max_frames=20, log=lambda _: None)
-    told = streams(tmp_path / "out.mp4")
-    assert "Audio:" in told and "Duration: 00:00:00.8" in told
-    assert len(tools.read_video(tmp_path / "out.mp4")) == 20
+def long(path) -> None:
+    video_files.write(path, FRAMES, tone=5)
 
 
-@needs_ffmpeg
-def test_a_source_without_sound_changes_no_picture(tmp_path):
-    video = tools.write_video(tmp_path / "a.mp4", FRAMES)
-    before = tools.read_video(video)
-    assert copy_sound(tools.write_video(tmp_path / "b.mp4", FRAMES), video) is None
-    assert np.array_equal(before, tools.read_video(video)) and "Audio:" not in streams(video)
+def late_start(path) -> None:
+    video_files.write(path, FRAMES, start=9.6, tone=2, tone_start=9.6)
 
 
-@needs_ffmpeg
-def test_a_broken_source_leaves_the_silent_video(tmp_path):
-    video = tools.write_video(tmp_path / "a.mp4", FRAMES)
-    before = video.read_bytes()
-    (tmp_path / "b.mp4").write_bytes(b"no video")
-    assert copy_sound(tmp_path / "b.mp4", video).startswith("a.mp4 has no sound")
-    assert video.read_bytes() == before
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["a.mp4", "b.mp4"]
+def late_sound(path) -> None:
+    video_files.write(path, FRAMES, tone=1.5, tone_start=0.8)
 
 
-def test_without_ffmpeg_one_sentence_says_so(tmp_path, monkeypatch):
-    monkeypatch.setattr(sinks.shutil, "which", lambda _: None)
-    assert "is not installed" in copy_sound(tmp_path / "b.mp4", tmp_path / "a.mp4")
+def sound_first(path) -> None:
+    video_files.write(path, FRAMES, start=0.3, tone=3)
+
+
+def trimmed(path) -> None:
+    whole = path.with_name("whole.mp4")
+    video_files.write(whole, FRAMES, tone=2, keyframes=30)
+    video_files.trimmed(whole, path, 0.3)
+
+
+def browser(path) -> None:
+    video_files.browser_recording(path, FRAMES, tone=1)
+
+
+def silent(path) -> None:
+    video_files.write(path, FRAMES)
+
+
+# How the source is made, its name, the output's, the sound's codec there, and begin and end of its tone in the video.
+SOUNDS = [
+    (usual, "f.mp4", "o.mp4", "aac", (0.5, 2.0)), (usual, "f.mp4", "o.mkv", "aac", (0.5, 2.0)),
+    (usual, "f.mp4", "o.mov", "aac", (0.5, 2.0)), (usual, "f.mp4", "o.webm", "opus", (0.5, 2.0)),
+    (usual, "f.ts", "o.mp4", "aac", (0.5, 2.0)), (pcm, "f.mkv", "o.mp4", "aac", (0.5, 2.0)),
+    (pcm, "f.mkv", "o.mkv", "pcm_s16le", (0.5, 2.0)), (short, "f.mp4", "o.mp4", "aac", (0.5, 1.0)),
+    (short, "f.mp4", "o.webm", "opus", (0.5, 1.0)), (long, "f.mkv", "o.mp4", "aac", (0.5, 2.0)),
+    (late_start, "f.mp4", "o.mp4", "aac", (0.5, 2.0)), (late_start, "f.mkv", "o.webm", "opus", (0.5, 2.0)),
+    (late_sound, "f.mp4", "o.mp4", "aac", (1.3, 2.0)), (late_sound, "f.mkv", "o.webm", "opus", (1.3, 2.0)),
+    (sound_first, "f.mp4", "o.mp4", "aac", (0.2, 2.0)), (trimmed, "f.mp4", "o.mp4", "aac", (0.2, 1.7)),
+    (browser, "f.webm", "o.mp4", "aac", (0.5, 1.0)), (browser, "f.webm", "o.webm", "opus", (0.5, 1.0)),
+    (silent, "f.mp4", "o.mp4", None, None),
+]  # fmt: skip
+
+
+def copied(source, output, *, count=None) -> tuple[list[float], list[str]]:
+    """Write a source's frames as they are; their times, and the source's notes."""
+    with open_source(source) as frames, VideoSink(output, fps=frames.fps, sound_of=frames) as sink:
+        times = []
+        for frame in islice(frames, count):
+            sink.write(frame.image, seconds=frame.time)
+            times.append(frame.time)
+    return times, frames.notes
+
+
+@pytest.mark.parametrize(
+    ("make", "name", "output", "codec", "tone"), SOUNDS, ids=[f"{s[0].__name__} {s[1]} {s[2]}" for s in SOUNDS]
+)
+def test_picture_and_sound_stay_together(tmp_path, make, name, output, codec, tone):
+    make(tmp_path / name)
+    times, notes = copied(tmp_path / name, tmp_path / output)
+    found = video_files.read(tmp_path / output)
+    assert found.times == pytest.approx(times, abs=6e-4) and len(times) >= 34
+    assert (found.sound, found.tone) == (codec, tone and pytest.approx(tone, abs=0.1))
+    assert notes == []
+
+
+def test_a_video_that_ends_early_cuts_the_sound(tmp_path):
+    usual(tmp_path / "f.mp4")
+    copied(tmp_path / "f.mp4", tmp_path / "o.mp4", count=20)
+    found = video_files.read(tmp_path / "o.mp4")
+    assert len(found.times) == 20 and found.tone == pytest.approx((0.5, 1.0), abs=0.1)
+
+
+def test_a_gap_in_the_sound_stays_where_it_is(tmp_path):
+    video_files.write(tmp_path / "f.mkv", FRAMES, tone=2, tone_codec="pcm_s16le", gap=(0.2, 1.0))
+    copied(tmp_path / "f.mkv", tmp_path / "o.mp4")
+    assert video_files.read(tmp_path / "o.mp4").tone == pytest.approx((1.0, 2.0), abs=0.1)
+
+
+@pytest.mark.parametrize("fault", ["the file is gone", "no such codec"])
+def test_sound_that_fails_costs_the_sound_only(tmp_path, monkeypatch, fault):
+    source = tmp_path / "f.mkv"
+    pcm(source)
+    if fault == "no such codec":
+        monkeypatch.setattr(captures, "COPIED", {".webm": ("pcm_s16le",)})
+    with open_source(source) as frames, VideoSink(tmp_path / "o.webm", fps=20, sound_of=frames) as sink:
+        for frame in frames:
+            if fault == "the file is gone":
+                source.unlink(missing_ok=True)
+            sink.write(frame.image, seconds=frame.time)
+    found = video_files.read(tmp_path / "o.webm")
+    assert len(found.times) == 40 and found.sound is None
+    assert [note.split(":")[0] for note in frames.notes] == ["the video has no sound"]
+
+
+def test_a_run_keeps_the_sound(tmp_path, model):
+    usual(tmp_path / "f.mp4")
+    said = []
+    run(tmp_path / "f.mp4", output=tmp_path / "o.mp4", settings=Settings(model=model), log=said.append)
+    found = video_files.read(tmp_path / "o.mp4")
+    assert (len(found.times), found.sound) == (40, "aac"), said
+    assert f"wrote: {tmp_path / 'o.mp4'} (40 frames)" in said
 
 
 # --- the window ------------------------------------------------------------------------------------------------------

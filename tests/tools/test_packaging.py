@@ -36,13 +36,14 @@ def test_declared_versions_admit_the_pinned_ones():
 def test_every_import_of_the_package_is_declared():
     names = {canonicalize_name(need.name) for need in declared()} | {"tensorflow-text"}
     owners = packages_distributions() | {"cv2": ["opencv-python"]}
-    optional = {"pyarrow", "pillow_heif"}  # for rare forms of data: an error or a note says that they are missing
+    # For rare forms of data there are pyarrow and pillow_heif: an error or a note says when they are missing.
+    exempt = {"fer_utils", "pyarrow", "pillow_heif", *sys.stdlib_module_names}
     missing = set()
     for file in (paths.ROOT / "fer_utils").rglob("*.py"):
         for node in ast.walk(ast.parse(file.read_text())):
             imported = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
             imported += [node.module] if isinstance(node, ast.ImportFrom) and node.module and not node.level else []
-            for name in {name.partition(".")[0] for name in imported} - {"fer_utils"} - optional - sys.stdlib_module_names:
+            for name in {name.partition(".")[0] for name in imported} - exempt:
                 if not names & {canonicalize_name(owner) for owner in owners.get(name, ())}:
                     missing.add(f"{file.name}: {name}")
     assert missing == set()
