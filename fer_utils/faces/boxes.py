@@ -4,6 +4,8 @@ A `Box` is x, y, width, height. The cascade's rows are float64 [M, 6 or 16]: ima
 (0–1), and in the end five landmark x and five landmark y (pixels).
 """
 
+from collections.abc import Sequence
+
 import numpy as np
 
 Box = tuple[float, float, float, float]  # x, y (upper left corner), width and height in pixels
@@ -50,6 +52,16 @@ def clip(rows: np.ndarray, height: int, width: int) -> np.ndarray:
     rows[:, [1, 3]] = rows[:, [1, 3]].clip(0, width - 1)
     rows[:, [2, 4]] = rows[:, [2, 4]].clip(0, height - 1)
     return rows
+
+
+def apart(rows: np.ndarray, known: Sequence[Box]) -> np.ndarray:
+    """Rows whose middle lies in none of the `known` boxes, or that are half as large again."""
+    keep = np.ones(len(rows), bool)
+    middle, side = (rows[:, 1:3] + rows[:, 3:5]) / 2, rows[:, 3] - rows[:, 1]
+    for x, y, width, height in known:
+        within = (middle > (x, y)) & (middle < (x + width, y + height))
+        keep &= ~within.all(axis=1) | (side > 1.5 * max(width, height))
+    return rows[keep]
 
 
 def suppress(rows: np.ndarray, threshold: float, *, smaller: bool = False,

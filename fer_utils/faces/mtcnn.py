@@ -7,6 +7,7 @@ it swallows the error and reports no face at all. Here the pyramid ends where th
 """
 
 import os
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
@@ -17,7 +18,7 @@ import numpy as np
 
 from fer_utils import paths
 from fer_utils.faces._network import open_network, read_network
-from fer_utils.faces.boxes import Box, clip, regress, square, suppress
+from fer_utils.faces.boxes import Box, apart, clip, regress, square, suppress
 from fer_utils.faces.preprocess import ImageError
 
 # The five landmarks in order; left and right as seen in the image.
@@ -89,14 +90,17 @@ class Detector(AbstractContextManager):
             self._pool.shutdown(wait=False)
         self._pool, self._networks = None, {}
 
-    def detect(self, image: np.ndarray, *, min_face_size: float = 0) -> list[Face]:
+    def detect(self, image: np.ndarray, *, min_face_size: float = 0, known: Sequence[Box] = ()) -> list[Face]:
         """Faces in uint8 [H, W, 3], RGB, at least 12 × 12 pixels, best score first; ImageError for another array.
 
         `min_face_size`: search at the same levels of the pyramid, but only from the one that shows faces of that side.
+        `known`: what has its middle in one of these boxes is left out, which saves R- and O-Net's work on it.
         """
-        return self.detect_batch(self._check(np.asarray(image)[None], "image"), min_face_size=min_face_size)[0]
+        images = self._check(np.asarray(image)[None], "image")
+        return self.detect_batch(images, min_face_size=min_face_size, known=known)[0]
 
-    def detect_batch(self, images: np.ndarray, *, min_face_size: float = 0) -> list[list[Face]]:
+    def detect_batch(self, images: np.ndarray, *, min_face_size: float = 0,
+                     known: Sequence[Box] = ()) -> list[list[Face]]:
         """Faces in each image of uint8 [N, H, W, 3], RGB: the same as `detect` on each, faster."""
         images = self._check(np.asarray(images), "images")
         found: list[list[Face]] = [[] for _ in images]
@@ -104,7 +108,8 @@ class Detector(AbstractContextManager):
         step = max(1, min(MAX_STACK_ROWS // height, MAX_PIXELS // (height * width)))
         for start in range(0, len(images), step):
             part = _normalize(images[start:start + step])
-            rows = self._output(part, self._reject(part, self._propose(part, min_face_size)))
+            rows = apart(self._propose(part, min_face_size), known)
+            rows = self._output(part, self._reject(part, rows))
             for row in rows:
                 found[start + int(row[0])].append(_face(row))
         return found

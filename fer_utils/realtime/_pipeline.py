@@ -131,54 +131,59 @@ class Pipeline(Closing):
         if self.settings.crops:
             boxes = [(0, 0, *frame.image.shape[1::-1])] if min(frame.image.shape[:2]) > 2 else []
         spent = dict.fromkeys(STAGES, 0.0)
-        with _timed(spent, "refine"):
-            faces, owners = self._follow(frame) if boxes is None else ([], [])
-        due = boxes is None and self._is_due(faces)
-        waits = boxes is None and self._must_wait(frame)
-        found: list[Face] = []
-        if boxes is not None or waits or self.search.ends(frame, live=live):
-            with _timed(spent, "detect"):
-                found = self._look(frame.image, boxes, still, waits)
-            known = [face.box for face in faces]
-            faces += [face for face in found if inside(face.box, frame.image) and is_new(face, known)]
-            owners += [None] * (len(faces) - len(owners))
-        with _timed(spent, "track"):
-            seen = self.tracker.update(faces, frame.time, owners=owners, sure=still or boxes is not None)
-        if begins := due and not waits and not self.search.busy:
-            known = [track.box for track in self.tracker.visible]
-            self.search.begin(frame.image, self.settings.detect_width, known)
-        self._since = 1 if waits or begins else self._since + 1
-        self._classify(frame, seen, spent)
-        hidden = [track.covered(frame.time) for track in self.tracker.hidden]
-        hidden += [face.box for face in found] if self.settings.blur else []
-        return Result(frame, [copy.copy(track) for track in seen], hidden, waits or begins, spent)
-
-    def _is_due(self, followed: list[Face]) -> bool:
-        lost = len(followed) < len(self.tracker.visible) or bool(self.tracker.lost)
-        return lost or not followed or self._since >= self.settings.detect_every
-
-    def _must_wait(self, frame: Frame) -> bool:
-        always = self.settings.blur or self.settings.sample_every or self.settings.detect_every == 1
-        return bool(always) or frame.image.shape != self._shape
-
-    def _look(self, image: np.ndarray, boxes: Sequence[Box] | None, still: bool, waits: bool) -> list[Face]:
-        """The faces in the caller's boxes, or those that a search finds or found."""
         if boxes is not None:
-            return [self.search.given(image, box) for box in boxes]
-        if not waits:
-            return self.search.take()
-        self.search.forget()
-        self._shape = image.shape
-        smallest = self.settings.blur_min_face if self.settings.blur else None
-        return self.search.now(image, self.settings.detect_width * (3 if still else 1), smallest=smallest)
+            with _timed(spent, "refine"):
+                faces = [self.search.given(frame.image, box) for box in boxes]
+            return self._result(frame, faces, [None] * len(faces), spent, sure=True)
+        waits = self._must_wait(frame)
+        ends = not waits and self.search.ends(frame, live=live)
+        due = self._since >= self.settings.detect_every
+        # As early as can be: the search has two frames' time.
+        begins = due and not waits and self._begin(frame, [t.predicted(frame.time) for t in self.tracker.visible])
+        with _timed(spent, "refine"):
+            faces, owners = self._follow(frame)
+        due |= not faces or len(faces) < len(self.tracker.visible) or bool(self.tracker.lost)
+        known, found = [face.box for face in faces], []
+        if waits or ends:
+            with _timed(spent, "detect"):
+                found = self._search_now(frame.image, still) if waits else self.search.take()
+            faces += [face for face in found if inside(face.box, frame.image) and is_new(face, known)]
+        if due and not waits and not begins:
+            begins = self._begin(frame, [face.box for face in faces])
+        self._since = 1 if waits or begins else self._since + 1
+        owners += [None] * (len(faces) - len(owners))
+        hidden = [face.box for face in found] if self.settings.blur else []
+        return self._result(frame, faces, owners, spent, sure=still, hidden=hidden, searched=waits or begins)
 
-    def _classify(self, frame: Frame, seen: list[Track], spent: dict[str, float]) -> None:
+    def _result(self, frame: Frame, faces: list[Face], owners: list[Track | None], spent: dict[str, float], *,
+                sure: bool, hidden: Sequence[Box] = (), searched: bool = False) -> Result:
+        """Give faces their tracks and labels."""
+        with _timed(spent, "track"):
+            seen = self.tracker.update(faces, frame.time, owners=owners, sure=sure)
         with _timed(spent, "crop"):
             # A track has what a Face has; O-Net finds its landmarks anew on every tracking frame.
             crops = [frame.image] * len(seen)
             inputs = to_inputs(crops) if self.settings.crops else self.classifier.inputs_of(frame.image, seen)
         with _timed(spent, "classify"):
             self.tracker.classify(seen, self.classifier.predict(inputs), frame.time)
+        covered = [track.covered(frame.time) for track in self.tracker.hidden]
+        return Result(frame, [copy.copy(track) for track in seen], [*covered, *hidden], searched, spent)
+
+    def _must_wait(self, frame: Frame) -> bool:
+        always = self.settings.blur or self.settings.sample_every or self.settings.detect_every == 1
+        return bool(always) or frame.image.shape != self._shape
+
+    def _search_now(self, image: np.ndarray, still: bool) -> list[Face]:
+        self.search.forget()
+        self._shape = image.shape
+        smallest = self.settings.blur_min_face if self.settings.blur else None
+        return self.search.now(image, self.settings.detect_width * (3 if still else 1), smallest=smallest)
+
+    def _begin(self, frame: Frame, known: list[Box]) -> bool:
+        """Search a frame in the background for faces elsewhere than `known`, unless a search goes on."""
+        if begins := not self.search.busy:
+            self.search.begin(frame.image, self.settings.detect_width, known)
+        return begins
 
     def _follow(self, frame: Frame) -> tuple[list[Face], list[Track | None]]:
         """Look for each face where its track expects it."""

@@ -111,7 +111,8 @@ class Search(Closing):
         if min(size) < MIN_SIDE:
             return []
         small = image if scale == 1.0 else cv2.resize(image, size, interpolation=cv2.INTER_AREA)
-        found = [_moved(face, 1 / scale) for face in detector.detect(small)]
+        reduced = [tuple(value * scale for value in box) for box in known]
+        found = [_moved(face, 1 / scale) for face in detector.detect(small, known=reduced)]
         found = [face for face in found if is_new(face, known)]
         if scale < 1.0:  # the full frame shows more: a face must hold there too
             found = [self.refine(image, face.box) for face in found]

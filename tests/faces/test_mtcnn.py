@@ -92,6 +92,12 @@ def test_a_search_for_larger_faces_finds_the_same_ones_in_less_time(detector):
     assert detector.detect(image, min_face_size=500) == []
 
 
+def test_known_faces_are_left_out_and_others_stay_as_they_are(detector):
+    first, second, third = detector.detect(crowd(3))
+    same(detector.detect(crowd(3), known=[first.box, third.box]), [second])
+    same(detector.detect(crowd(3), known=[(0, 0, 30, 30)]), [first, second, third])
+
+
 def test_boxes_are_cut_at_the_border_or_whole():
     image = portrait()[60:300, 215:420]
     low = (0.5, 0.5, 0.5)
