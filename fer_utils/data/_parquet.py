@@ -30,33 +30,24 @@ def rows(stream: BinaryIO, where: str) -> Iterator[tuple[str, str | bytes, str |
     except ImportError:
         raise DataError(f"{where}: Parquet is read with pyarrow, which is not installed: pip install pyarrow") from None
     try:
-        file = parquet.ParquetFile(io.BytesIO(stream.read()))
-        there = {name.lower(): name for name in file.schema_arrow.names}
-        label, pixels, split = (next((there[name] for name in names if name in there), None) for names in _COLUMNS)
-        if label is None or pixels is None:
-            raise DataError(f"{where}: must have columns emotion and pixels or label and image; has {', '.join(there)}")
-        classes = _class_names(file, label)
-        for batch in file.iter_batches(columns=[name for name in (label, pixels, split) if name]):
-            for row in batch.to_pylist():
-                yield _label(row[label], classes, label, where), _content(row[pixels]), row[split] if split else None
+        table = parquet.read_table(io.BytesIO(stream.read()))
     except pyarrow.ArrowException as error:
         raise DataError(f"{where}: not a complete Parquet file ({str(error)[:100]})") from error
-
-
-def _class_names(file: Any, column: str) -> list[str]:
-    """The names that Hugging Face's `datasets` stores for a column of numbers; empty without."""
-    stored = json.loads((file.schema_arrow.metadata or {}).get(b"huggingface", b"{}"))
-    return stored.get("info", {}).get("features", {}).get(column, {}).get("names") or []
-
-
-def _label(value: Any, classes: list[str], column: str, where: str) -> str:
-    if isinstance(value, int) and 0 <= value < len(classes):
-        return classes[value]
-    if isinstance(value, int) and column.lower() != "emotion":
+    stored = json.loads((table.schema.metadata or {}).get(b"huggingface", b"{}"))
+    table = table.rename_columns([name.lower() for name in table.column_names])
+    label, pixels, split = (next((name for name in names if name in table.column_names), None) for names in _COLUMNS)
+    if label is None or pixels is None:
+        has = ", ".join(table.column_names)
+        raise DataError(f"{where}: must have columns emotion and pixels or label and image; has {has}")
+    labels, splits = table[label].to_pylist(), table[split].to_pylist() if split else [None] * len(table)
+    # Hugging Face's `datasets` stores the names of a column's numbers.
+    if names := stored.get("info", {}).get("features", {}).get(label, {}).get("names"):
+        labels = [names[number] if number >= 0 else "none" for number in labels]
+    elif label != "emotion" and any(isinstance(value, int) for value in labels):
         # A folder loader sorts classes by name (Neutral = 4), FER2013 does not (Neutral = 6).
-        raise DataError(f"{where}: column {column} holds numbers whose class names the file does not tell; call it "
+        raise DataError(f"{where}: column {label} holds numbers whose class names the file does not tell; call it "
                         "emotion if they are FER2013's (0 Angry … 6 Neutral)")  # fmt: skip
-    return str(value)
+    return zip(map(str, labels), map(_content, table[pixels].to_pylist()), splits, strict=True)
 
 
 def _content(value: Any) -> str | bytes:

@@ -1,5 +1,8 @@
 """The names that everything shares. Imports nothing heavy: real time starts with it."""
 
+from collections.abc import Sequence
+from itertools import cycle
+
 # The seven classes in FER2013's order; a label is an index into it.
 CLASSES = ("Angry", "Disgust", "Fear", "Happy", "Sad", "Surprise", "Neutral")
 
@@ -17,6 +20,12 @@ COLORS = {
     "Angry": "#D55E00", "Disgust": "#009E73", "Fear": "#8C5BA8", "Happy": "#E69F00",
     "Sad": "#0072B2", "Surprise": "#56B4E9", "Neutral": "#7F7F7F",
 }
+
+
+def class_colors(classes: Sequence[str]) -> dict[str, str]:
+    """A colour (hex RGB) for each of a model's classes: FER2013's have their own, others get what these leave."""
+    free = cycle([color for name, color in COLORS.items() if name not in classes] or COLORS.values())
+    return {name: COLORS.get(name) or next(free) for name in classes}
 
 
 class DataError(ValueError):

@@ -7,8 +7,8 @@ import pandas as pd
 from matplotlib import colormaps
 from matplotlib.figure import Figure
 
-from fer_utils.data import CLASSES
-from fer_utils.figures.style import COLORS, GRAY, legend, panels
+from fer_utils.data import CLASSES, class_colors
+from fer_utils.figures.style import GRAY, legend, panels
 
 GAP = 0.3  # seconds; a longer gap in a track is drawn as a gap, where frames come more often
 
@@ -18,7 +18,8 @@ def timeline(moments: Sequence[tuple[float, Sequence]], *, title: str, tracks: i
 
     Parameters
     ----------
-    moments : (seconds, classified tracks) of each frame in order; a track has id (int), probabilities (float [7], 0–1)
+    moments : (seconds, classified tracks) of each frame in order; a track has id (int), classes (FER2013's without),
+        probabilities (float [K], 0–1)
     tracks : how many of the longest are drawn
 
     Examples
@@ -27,21 +28,22 @@ def timeline(moments: Sequence[tuple[float, Sequence]], *, title: str, tracks: i
     >>> figures.show(figure, "realtime_timeline")
     """
     rows = [(seconds, track.id, *track.probabilities) for seconds, seen in moments for track in seen]
-    table = pd.DataFrame(rows, columns=["seconds", "track", *CLASSES])
+    classes = next((getattr(track, "classes", CLASSES) for _, seen in moments for track in seen), CLASSES)
+    table = pd.DataFrame(rows, columns=["seconds", "track", *classes])
     gap = max(GAP, 2.5 * pd.Series([seconds for seconds, _ in moments], dtype=float).diff().median())
     longest = sorted(table["track"].value_counts().index[:tracks])
     figure, axes = panels(max(len(longest), 1), 1, height=0.9 + 1.6 * max(len(longest), 1), title=title, sharex=True)
     for axis, number in zip(axes[:, 0], longest, strict=False):
         own = table[table["track"] == number]
         for piece, part in own.groupby(own["seconds"].diff().gt(gap).cumsum()):
-            axis.stackplot(part["seconds"], part[list(CLASSES)].T, colors=COLORS.values(), linewidth=0,
-                           labels=CLASSES if not piece else ())
+            axis.stackplot(part["seconds"], part[list(classes)].T, colors=class_colors(classes).values(), linewidth=0,
+                           labels=classes if not piece else ())
         axis.set(ylim=(0, 1), yticks=(0, 0.5, 1), ylabel=f"track {number}")
         axis.grid(False)
     if not longest:
         axes[0, 0].set_title("no face was found")
     axes[-1, 0].set_xlabel("seconds")
-    legend(figure, axes[0, 0], ncols=len(CLASSES), handlelength=1)
+    legend(figure, axes[0, 0], ncols=len(classes), handlelength=1)
     return figure
 
 

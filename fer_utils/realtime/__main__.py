@@ -5,7 +5,7 @@ import os
 import sys
 from dataclasses import fields
 
-from fer_utils import data
+from fer_utils import data, models
 from fer_utils.realtime import Settings, detection, run
 from fer_utils.realtime._run import printable
 from fer_utils.realtime.sources import CLIP
@@ -36,7 +36,10 @@ def main(arguments: list[str] | None = None) -> int:
     add("--tracks", metavar="FILE", help="write when each track was seen, its labels' shares, its mean probabilities")
     add("--plot", metavar="FILE", help="draw the longest tracks' probabilities over time (.png, .svg, .pdf)")
     add("--headless", action="store_true", help="open no window")
-    add("--model", help="model in models/ or an .onnx file (default: the best there is; mobilenet_v3_large is light)")
+    add("--model", metavar="NAME", help="model in models/ or an .onnx file; 'list' shows those there are, with "
+        "accuracy and speed (default: the most suitable)")
+    add("--classes", type=lambda text: text.split(","), default=(), metavar="A,B", help="names of your model's columns")
+    add("--merge", type=lambda text: text.split(","), default=(), metavar="A+B=C,…", help="classes to sum up as others")
     add("--detect-every", type=int, default=default.detect_every, help="search every k-th frame (%(default)s)")
     add("--detect-width", type=int, default=default.detect_width, help="pixels across the searched copy (%(default)s)")
     add("--half-life", type=float, default=default.half_life, help="seconds; 0 = no smoothing (%(default)s)")
@@ -54,6 +57,10 @@ def main(arguments: list[str] | None = None) -> int:
     sys.stdout.reconfigure(errors="backslashreplace")  # a name, or a sign of ours, that the terminal does not know
     boxes, is_clip = [], options.source == [CLIP]
     try:
+        if options.model == "list":
+            for line in models.overview(threads=options.threads):
+                print(line)
+            return 0
         run(
             options.source, output=options.output, output_width=options.output_width, recursive=options.recursive,
             progress=True, tables=[table for table in (options.csv, options.jsonl) if table],

@@ -15,14 +15,12 @@ import cv2
 import numpy as np
 
 from fer_utils.faces import Box, Face, to_inputs
-from fer_utils.models import Classifier, ModelError, available
-from fer_utils.realtime.search import SMALLEST_FACE, Search, inside, is_new
+from fer_utils.models import Classifier, suitable
+from fer_utils.realtime.search import SMALLEST_FACE, SURE, Search, inside, is_new
 from fer_utils.realtime.sources import Closing, Frame
 from fer_utils.realtime.tracker import MAX_GAP, Track, Tracker
 
-PREFERRED = ("xception", "mobilenet_v3_large", "efficientnet_b0", "resnet18")
 STAGES = ("detect", "refine", "track", "crop", "classify")
-REFINE_SCORE = 0.8  # a followed face with a lower O-Net score than this makes its frame a detection frame
 
 
 @dataclass(frozen=True)
@@ -31,7 +29,9 @@ class Settings:
 
     Parameters
     ----------
-    model : name of a model in models/ or path of an .onnx file; None: the most accurate there is.
+    model : name of a model in models/ or path of an .onnx file; None: the most suitable there is.
+    classes : names of its columns; empty: those that the file, or a list beside it, tells.
+    merge : classes whose probabilities are summed, each as "Angry+Disgust=Negative".
     detect_every : every k-th frame is a detection frame, which is searched for faces (1: each is).
     detect_width : pixels across the reduced copy that is searched for faces from 20 pixels on; thrice for pictures.
     half_life : seconds after which an old probability counts half; 0 switches smoothing off.
@@ -49,6 +49,8 @@ class Settings:
     """
 
     model: str | None = None
+    classes: Sequence[str] = ()
+    merge: Sequence[str] = ()
     detect_every: int = 10
     detect_width: int = 320
     half_life: float = 0.4
@@ -80,16 +82,10 @@ class Result:
     milliseconds: dict[str, float] = field(default_factory=dict)  # by stage; `pipeline` adds `read`
 
 
-def best_model() -> str:
-    """Name of the most accurate classifier in models/; ModelError when there is none."""
-    there = available()
-    if preferred := [name for name in (*PREFERRED, *there) if name in there]:
-        return preferred[0]
-    raise ModelError("model: there is no classifier in models/; train one (notebook 04) and export it (notebook 07)")
-
-
 class Pipeline(Closing):
     """Call it with one frame after the other; a context manager. ModelError when a network is not usable.
+
+    `live`: without a model named, take one that follows a camera on this machine.
 
     Examples
     --------
@@ -97,17 +93,18 @@ class Pipeline(Closing):
     ...     result = pipe(Frame(image, time=0.0, index=0))
     """
 
-    def __init__(self, settings: Settings | None = None) -> None:
-        self.settings = settings or Settings()
-        threads = self.settings.threads or min(4, cv2.getNumberOfCPUs())
+    def __init__(self, settings: Settings | None = None, *, live: bool = False) -> None:
+        self.settings = settings = settings or Settings()
+        threads = settings.threads or min(4, cv2.getNumberOfCPUs())
+        named, options = settings.model, {"threads": threads, "own": settings.classes, "merge": settings.merge}
         # Reading Xception's 80 MB and starting MTCNN's networks overlap.
         with ThreadPoolExecutor(1) as pool:
             search = pool.submit(Search, threads=threads)
-            self.classifier = Classifier(self.settings.model or best_model(), threads=threads)
+            self.classifier = Classifier(named, **options) if named else suitable(live=live, **options)
             self.search = search.result()
         self.tracker = Tracker(
-            half_life=self.settings.half_life, min_confidence=self.settings.min_confidence,
-            max_gap=max(MAX_GAP, 2.5 * self.settings.sample_every),
+            half_life=settings.half_life, min_confidence=settings.min_confidence, classes=self.classifier.classes,
+            max_gap=max(MAX_GAP, 2.5 * settings.sample_every),
         )
         self._since = 0  # frames since the last detection frame
         self._shape: tuple[int, ...] = ()  # of the last frame
@@ -147,7 +144,9 @@ class Pipeline(Closing):
         if waits or ends:
             with _timed(spent, "detect"):
                 found = self._search_now(frame.image, still) if waits else self.search.take()
-            faces += [face for face in found if inside(face.box, frame.image) and is_new(face, known)]
+            new = [face for face in found if inside(face.box, frame.image) and is_new(face, known)]
+            # No second frame will confirm a face of a still picture.
+            faces += [face for face in new if self.search.holds(frame.image, face.box)] if still else new
         if due and not waits and not begins:
             begins = self._begin(frame, [face.box for face in faces])
         self._since = 1 if waits or begins else self._since + 1
@@ -162,8 +161,9 @@ class Pipeline(Closing):
             seen = self.tracker.update(faces, frame.time, owners=owners, sure=sure)
         with _timed(spent, "crop"):
             # A track has what a Face has; O-Net finds its landmarks anew on every tracking frame.
-            crops = [frame.image] * len(seen)
-            inputs = to_inputs(crops) if self.settings.crops else self.classifier.inputs_of(frame.image, seen)
+            crops, size = [frame.image] * len(seen), self.classifier.size
+            cut = not self.settings.crops
+            inputs = self.classifier.inputs_of(frame.image, seen) if cut else to_inputs(crops, size=size)
         with _timed(spent, "classify"):
             self.tracker.classify(seen, self.classifier.predict(inputs), frame.time)
         covered = [track.covered(frame.time) for track in self.tracker.hidden]
@@ -191,7 +191,7 @@ class Pipeline(Closing):
         for track in self.tracker.visible:
             face = self.search.refine(frame.image, track.predicted(frame.time))
             # Two tracks on one face: the older one keeps it.
-            if face and face.score >= REFINE_SCORE and is_new(face, [other.box for other in faces]):
+            if face and face.score >= SURE and is_new(face, [other.box for other in faces]):
                 faces.append(face)
                 owners.append(track)
         return faces, owners

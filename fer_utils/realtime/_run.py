@@ -45,7 +45,7 @@ def pipeline(source: AnySource, *, settings: Settings | None = None, pipe: Pipel
     Yields
     ------
     Result : `frame` (`image`, `time` in seconds, `index`, `name`), `tracks` (a Track for each face: `id`, `text`,
-        `label`, `confidence`, `probabilities` [7], `box` and `landmarks` in pixels), `is_detection_frame`.
+        `label`, `confidence`, `probabilities` [K], `box` and `landmarks` in pixels), `is_detection_frame`.
 
     Examples
     --------
@@ -56,7 +56,7 @@ def pipeline(source: AnySource, *, settings: Settings | None = None, pipe: Pipel
         raise ValueError(f"max_frames: must be 1 or more; got {max_frames}")
     with ExitStack() as stack:
         frames = stack.enter_context(open_source(source))
-        pipe = pipe or stack.enter_context(Pipeline(replace(settings or Settings(), **options)))
+        pipe = pipe or stack.enter_context(Pipeline(replace(settings or Settings(), **options), live=frames.live))
         start = time.perf_counter()
         for frame in islice(_sampled(frames, pipe.settings.sample_every), max_frames):
             if frame.index == 0:  # another source begins
@@ -117,10 +117,10 @@ def run(source: AnySource, *, output: str | Path | None = None, output_width: in
             frames = stack.enter_context(open_source(source, recursive=recursive, width=width, without=without))
             if output and frames.path and Path(output).expanduser().resolve() == Path(frames.path).resolve():
                 raise SinkError(f"output: {output} is the source itself; name another file")
-            pipe = stack.enter_context(Pipeline(settings))
+            pipe = stack.enter_context(Pipeline(settings, live=frames.live))
             fps = 1 / settings.sample_every if settings.sample_every else frames.fps
             video = output and stack.enter_context(_open_output(output, frames, output_width, fps))
-            tables = [stack.enter_context(Table(path)) for path in tables]
+            tables = [stack.enter_context(Table(path, pipe.classifier.classes)) for path in tables]
             kinds = ((TrackTable, tracks), (Timeline, plot))
             ends = [stack.enter_context(kind(path, pipe.classifier.classes)) for kind, path in kinds if path]
             window = None if headless else stack.enter_context(Window(frames.title))

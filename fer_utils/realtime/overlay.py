@@ -2,13 +2,13 @@
 
 import math
 from dataclasses import dataclass
+from functools import cache
 from textwrap import wrap
 
 import cv2
 import numpy as np
 
 from fer_utils import data
-from fer_utils.data import CLASSES
 from fer_utils.faces import Box
 from fer_utils.realtime._pipeline import Result
 from fer_utils.realtime.placing import Corner, Layout, Size
@@ -16,13 +16,19 @@ from fer_utils.realtime.tracker import UNCERTAIN, Track
 
 NOTICE = "Apparent expression: what a face looks like, not what a person feels."
 NOTICE_SECONDS = 4.0
-# RGB by class, as in the figures. Every label is written out too, so nobody has to tell colours apart.
-COLORS = {name: tuple(bytes.fromhex(code[1:])) for name, code in data.COLORS.items()} | {UNCERTAIN: (140, 140, 140)}
 FONT = cv2.FONT_HERSHEY_SIMPLEX
 WHITE, DARK, GRAY = (255, 255, 255), (24, 24, 28), (70, 70, 76)
 SMALL_FACE = 70  # pixels at 480 lines; below, bars would hide more than they tell
 CROWD = 3  # faces; beside more of them bars would hide the neighbours
+BARS = 7  # classes with bars, the most probable ones
 BLOCKS = 6  # a blurred face keeps this many blocks across
+
+
+@cache
+def colors(classes: tuple[str, ...]) -> dict[str, tuple[int, ...]]:
+    """RGB by class, as in the figures. Every label is written out too, so nobody has to tell colours apart."""
+    found = {name: tuple(bytes.fromhex(code[1:])) for name, code in data.class_colors(classes).items()}
+    return found | {UNCERTAIN: (140, 140, 140)}
 
 
 def annotate(result: Result, *, fps: float | None = None, blur: bool = False) -> np.ndarray:
@@ -78,8 +84,8 @@ def draw_fps(frame: np.ndarray, layout: Layout, fps: float) -> None:
 
 def draw_box(frame: np.ndarray, track: Track) -> None:
     """A box around the face, in its class's colour."""
-    x, y, width, height = track.box
-    cv2.rectangle(frame, _point(x, y), _point(x + width, y + height), COLORS[track.text], _line(frame), cv2.LINE_AA)
+    (x, y, width, height), color = track.box, colors(track.classes)[track.text]
+    cv2.rectangle(frame, _point(x, y), _point(x + width, y + height), color, _line(frame), cv2.LINE_AA)
 
 
 def draw_label(frame: np.ndarray, track: Track, layout: Layout, number: int) -> None:
@@ -94,13 +100,13 @@ def draw_label(frame: np.ndarray, track: Track, layout: Layout, number: int) -> 
             break
     else:
         corner = layout.least(np.vstack([around, within]), plate.size)
-    _draw(frame, plate, layout, corner, COLORS[track.text])
+    _draw(frame, plate, layout, corner, colors(track.classes)[track.text])
 
 
 def draw_bars(frame: np.ndarray, track: Track, layout: Layout) -> None:
-    """Seven bars of probability beside the box, unless the face is small or there is no room."""
-    unit = _unit(frame)
-    row, size = 17 * unit, (142 * unit, (17 * len(CLASSES) + 6) * unit)
+    """Bars of probability beside the box, unless the face is small or there is no room."""
+    unit, shown = _unit(frame), sorted(np.argsort(track.probabilities)[-BARS:])
+    row, size = 17 * unit, (142 * unit, (17 * len(shown) + 6) * unit)
     corner = layout.free(layout.around(track.box, size, gap=8 * unit, beside=True), size)
     if track.box[2] < SMALL_FACE * unit or corner is None:
         return
@@ -109,10 +115,10 @@ def draw_bars(frame: np.ndarray, track: Track, layout: Layout) -> None:
     shaded = frame[int(top) : int(top + size[1]), int(left) : int(left + size[0])]
     shaded[:] = shaded // 3
     start, length = left + 66 * unit, 70 * unit
-    for i, (name, p) in enumerate(zip(CLASSES, track.probabilities, strict=True)):
-        line = top + 3 * unit + i * row
+    for i, index in enumerate(shown):
+        name, p, line = track.classes[index], track.probabilities[index], top + 3 * unit + i * row
         _write(frame, _plate(frame, name, size=0.8), (left + 4 * unit, line), WHITE)
-        for end, color in ((start + length, GRAY), (start + length * float(p), COLORS[name])):
+        for end, color in ((start + length, GRAY), (start + length * float(p), colors(track.classes)[name])):
             corners = _point(start, line + 4 * unit), _point(end, line + row - 3 * unit)
             cv2.rectangle(frame, *corners, color, cv2.FILLED)
 

@@ -23,11 +23,11 @@ from fer_utils.realtime.captures import add_sound
 from fer_utils.realtime.sources import Closing, Frame, Source
 from fer_utils.realtime.tracker import Track
 
-# Time in seconds, box and landmarks in the file's pixels, the label shown, smoothed probabilities; what a row is: a
-# face, a picture with no face, or a file left out.
+# Time in seconds, box and landmarks in the file's pixels, the label shown; what a row is: a face, a picture with no
+# face, or a file left out. Before that stand the classes' smoothed probabilities.
 COLUMNS = (
     "time", "frame", "name", "track", "x", "y", "width", "height", "score",
-    *(f"{point}_{axis}" for point in LANDMARKS for axis in "xy"), "label", *CLASSES, "status",
+    *(f"{point}_{axis}" for point in LANDMARKS for axis in "xy"), "label", "status",
 )
 # Encoder, its options (as quick as a live view needs), options of the container.
 H264 = "libx264", {"preset": "ultrafast", "crf": "23"}
@@ -45,9 +45,9 @@ class SinkError(ValueError):
 
 
 class Table(Closing):
-    """Faces as numbers, one a line, on disk as soon as they are known: `.csv` (COLUMNS) or `.jsonl` (with `raw`)."""
+    """Faces as numbers, one a line, on disk as soon as they are known: `.csv` or `.jsonl` (with `raw`)."""
 
-    def __init__(self, path: str | Path) -> None:
+    def __init__(self, path: str | Path, classes: tuple[str, ...] = CLASSES) -> None:
         self.path, self.rows = Path(path).expanduser(), 0
         if (suffix := self.path.suffix.lower()) not in (".csv", ".jsonl"):
             raise SinkError(f"table: the name must end in .csv or .jsonl; got {self.path.name}")
@@ -60,7 +60,8 @@ class Table(Closing):
         except OSError as error:
             raise SinkError(f"table: cannot write {self.path}: {error.strerror}") from None
         if suffix == ".csv":
-            table = csv.DictWriter(self._file, COLUMNS, extrasaction="ignore", lineterminator="\n")
+            columns = (*COLUMNS[:-1], *classes, COLUMNS[-1])
+            table = csv.DictWriter(self._file, columns, extrasaction="ignore", lineterminator="\n")
             table.writeheader()
             self._append = table.writerow
         else:
@@ -93,12 +94,13 @@ class Table(Closing):
 
 
 def record(frame: Frame, track: Track) -> dict[str, object]:
-    """One face in one frame as plain numbers: the keys of COLUMNS, and `raw` (the frame's own 7 probabilities)."""
+    """One face in one frame as plain numbers: a Table's columns, and `raw` (the frame's own probabilities)."""
     box = [round(value * frame.scale, 1) for value in track.box]
     points = [round(float(value) * frame.scale, 1) for value in track.landmarks.ravel()]
     smoothed, raw = ([round(float(p), 4) for p in row] for row in (track.probabilities, track.raw))
     head = (round(frame.time, 3), frame.index, frame.name, track.id, *box, round(track.score, 3))
-    return dict(zip(COLUMNS, (*head, *points, track.text, *smoothed, "face"), strict=True)) | {"raw": raw}
+    row = dict(zip(COLUMNS[:-1], (*head, *points, track.text), strict=True))
+    return row | dict(zip(track.classes, smoothed, strict=True)) | {"status": "face", "raw": raw}
 
 
 def _lock(file: IO) -> None:

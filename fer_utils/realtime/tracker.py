@@ -34,7 +34,8 @@ class Track:
     id: int = 0  # 1, 2, 3 … in order of appearance, never used twice; 0 while the face waits to be confirmed
     hits: int = 1  # times seen
     velocity: np.ndarray = field(default_factory=lambda: np.zeros(2))  # of the box's centre, pixels a second
-    raw: np.ndarray | None = None  # float32 [7], probabilities of the last frame
+    classes: tuple[str, ...] = CLASSES
+    raw: np.ndarray | None = None  # float32 [K], probabilities of the classes in the last frame
     probabilities: np.ndarray | None = None  # the same, smoothed
     classified: float = 0.0  # seconds, when last classified
     label: str = ""  # the class shown, kept until another leads clearly
@@ -48,7 +49,7 @@ class Track:
     @property
     def confidence(self) -> float:
         """Smoothed probability of `label`, 0–1."""
-        return float(self.probabilities[CLASSES.index(self.label)]) if self.label else 0.0
+        return float(self.probabilities[self.classes.index(self.label)]) if self.label else 0.0
 
     def predicted(self, time: float) -> Box:
         """Where the box should be at `time` (seconds): moved on at its last speed."""
@@ -74,8 +75,9 @@ class Track:
 class Tracker:
     """Keeps the tracks of one video. `half_life`, `min_confidence`: see `Settings`; `max_gap`: seconds out of sight."""
 
-    def __init__(self, *, half_life: float = 0.4, min_confidence: float = 0.4, max_gap: float = MAX_GAP) -> None:
-        self.half_life, self.min_confidence, self.max_gap = half_life, min_confidence, max_gap
+    def __init__(self, *, half_life: float = 0.4, min_confidence: float = 0.4, max_gap: float = MAX_GAP,
+                 classes: tuple[str, ...] = CLASSES) -> None:
+        self.half_life, self.min_confidence, self.max_gap, self.classes = half_life, min_confidence, max_gap, classes
         self._count = 0
         self.reset()
 
@@ -110,7 +112,7 @@ class Tracker:
             owners[new[column]] = free[row]
         for face, track in zip(faces, owners, strict=True):
             if track is None:
-                self.tracks.append(Track(face.box, face.score, face.landmarks, time))
+                self.tracks.append(Track(face.box, face.score, face.landmarks, time, classes=self.classes))
             else:
                 track.move(face, time)
         for track in self.visible:
@@ -120,14 +122,14 @@ class Tracker:
         return sorted((track for track in self.visible if track.id), key=lambda track: track.id)
 
     def classify(self, tracks: Sequence[Track], probabilities: np.ndarray, time: float) -> None:
-        """Give tracks the probabilities (float [N, 7], one row a track) of the frame at `time` and smooth them."""
+        """Give tracks the probabilities (float [N, K], one row a track) of the frame at `time` and smooth them."""
         for track, raw in zip(tracks, np.asarray(probabilities, np.float32), strict=True):
             before = raw if track.probabilities is None else track.probabilities
             weight = np.float32(_weight(time - track.classified, self.half_life))
             track.raw, track.probabilities, track.classified = raw, before + weight * (raw - before), time
             best = int(np.argmax(track.probabilities))
             if not track.label or track.probabilities[best] >= track.confidence + MARGIN:
-                track.label = CLASSES[best]
+                track.label = self.classes[best]
             threshold = self.min_confidence if track.uncertain else self.min_confidence - MARGIN
             track.uncertain = bool(track.confidence < threshold)
 

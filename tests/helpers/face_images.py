@@ -37,6 +37,31 @@ def people(*, columns: int = 6, rows: int = 4, start: int = 0) -> np.ndarray:
     return cv2.cvtColor(np.vstack(lines), cv2.COLOR_GRAY2RGB)
 
 
+def group(*, size: int, seed: int = 0) -> np.ndarray:
+    """15 people of Labeled Faces in the Wild in three rows before a wall, each about `size` pixels; uint8 RGB."""
+    rng, cell = np.random.default_rng(seed), int(1.6 * size)
+    wall = cv2.resize(skimage.data.brick(), (5 * cell, 3 * cell), interpolation=cv2.INTER_AREA)
+    for place, face in enumerate(rng.permutation(skimage.data.lfw_subset()[:100])[:15]):
+        side = int(size * rng.uniform(0.8, 1.2))
+        tile = cv2.resize((255 * face).astype(np.uint8), (side, side), interpolation=cv2.INTER_CUBIC)
+        mask = cv2.ellipse(np.zeros((side, side), np.float32), ((side / 2, side / 2), (0.96 * side, side), 0), 1, -1)
+        mask = cv2.GaussianBlur(mask, (0, 0), 0.03 * side)
+        y, x = (int(rng.uniform(0, cell - side)) + cell * step for step in divmod(place, 5))
+        part = wall[y:y + side, x:x + side]
+        part[:] = part * (1 - mask) + tile * mask
+    return cv2.cvtColor(wall, cv2.COLOR_GRAY2RGB)
+
+
+def texture(seed: int) -> np.ndarray:
+    """Coins, a cat, grass or gravel, turned and enlarged at random: uint8 [360, 480, 3] RGB, no face."""
+    rng, name = np.random.default_rng(seed), ("coins", "chelsea", "grass", "gravel")[seed % 4]
+    image = getattr(skimage.data, name)()
+    image = image if image.ndim == 3 else cv2.cvtColor(image, cv2.COLOR_GRAY2RGB)
+    middle = rng.uniform(0, image.shape[1]), rng.uniform(0, image.shape[0])
+    turn = cv2.getRotationMatrix2D(middle, rng.uniform(0, 360), np.exp(rng.uniform(-0.9, 1.6)))
+    return cv2.warpAffine(image, turn, (480, 360), flags=cv2.INTER_CUBIC, borderMode=cv2.BORDER_REFLECT)
+
+
 def pictures() -> Iterator[tuple[str, np.ndarray]]:
     """67 pictures: one face, several, none, small, turned, cut off at the border, dark, noisy; name and uint8 RGB."""
     whole = portrait()

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 import shutil
 import subprocess
 import sys
@@ -17,7 +18,7 @@ from tiny_onnx import NO_NETWORKS
 from fer_utils import paths
 from fer_utils.data import CLASSES
 from fer_utils.faces import Detector, Face, align_all, crop_face, load_landmarks, to_inputs
-from fer_utils.models import Classifier, ModelError, available, manifest, update_manifest
+from fer_utils.models import Classifier, ModelError, available, manifest, overview, suitable, update_manifest
 from fer_utils.models.classifier import ALIGNED
 
 
@@ -104,6 +105,84 @@ def test_alphabetical_or_unnamed_classes_are_refused(tmp_path: Path) -> None:
         Classifier(tiny_onnx.write(tmp_path / "sorted.onnx", classes=tuple(sorted(CLASSES))))
     with pytest.raises(ModelError, match="classes"):
         Classifier(tiny_onnx.write(tmp_path / "unnamed.onnx", classes=None))
+
+
+# What a model of one's own may call its columns in: metadata, a list beside it, or nothing.
+TOLD = {
+    "metadata": ({"classes": ("Bored", "Glad", "Cross")}, {}, ()),
+    "list.json": ({"classes": None}, {"own.json": '["Bored", "Glad", "Cross"]'}, ()),
+    "object.json": ({"classes": None}, {"own.json": '{"classes": ["Bored", "Glad", "Cross"], "input": 48}'}, ()),
+    "labels.txt": ({"classes": None}, {"labels.txt": "Bored\nGlad\nCross\n"}, ()),
+    "option": ({"classes": None}, {}, ["Bored", "Glad", "Cross"]),
+    "option wins": ({"classes": ("0", "1", "2")}, {"labels.txt": "a\nb\nc"}, ["Bored", "Glad", "Cross"]),
+}
+
+
+@pytest.mark.parametrize(("last", "side"), [("Softmax", 96), ("Identity", 48)])
+@pytest.mark.parametrize("told", TOLD)
+def test_a_model_of_ones_own(tmp_path: Path, told: str, last: str, side: int) -> None:
+    options, files, names = TOLD[told]
+    for name, text in files.items():
+        (tmp_path / name).write_text(text)
+    path = tiny_onnx.write(tmp_path / "own.onnx", outputs=3, shape=("N", side, side, 3), last=last, **options)
+    faces = np.random.default_rng(4).integers(0, 256, (4, 48, 48), dtype=np.uint8)
+    with pytest.raises(ModelError):
+        Classifier(path)
+    with Classifier(path, own=names) as classifier:
+        assert classifier.classes == ("Bored", "Glad", "Cross")
+        found = classifier.predict_faces(faces)
+        assert classifier.predict_faces(faces[:0]).shape == (0, 3)
+    np.testing.assert_allclose(found, tiny_onnx.expected(to_inputs(faces, size=side), outputs=3), atol=1e-5)
+
+
+@pytest.mark.parametrize(("wrong", "own", "message"), [
+    ({"classes": None}, (), r"must name its classes: in its metadata .* own\.json or labels\.txt .* --classes"),
+    ({}, ("Happy", "Sad"), r"must map float \[N, 96, 96, 3\] → \[N, 2\], not .*7"),
+    ({"last": "Sigmoid"}, (), "must give logits or probabilities whose rows sum to 1; they sum to"),
+    ({"shape": ("N", 96, 48, 3)}, (), r"must map float \[N, 96, 96, 3\]"),
+], ids=["unnamed", "two names for seven", "sigmoids", "not square"])
+def test_a_model_of_ones_own_that_cannot_be_read_says_why(tmp_path: Path, wrong: dict, own, message: str) -> None:
+    with pytest.raises(ModelError, match=f"own.onnx {message}"):
+        Classifier(tiny_onnx.write(tmp_path / "own.onnx", **wrong), own=own)
+
+
+def test_merged_classes_are_sums(tiny: Path, inputs: np.ndarray) -> None:
+    with Classifier(tiny, merge=["Angry + Disgust=Negative", "Sad+Fear=Low", "Happy=Joy"]) as classifier:
+        assert classifier.classes == ("Negative", "Low", "Joy", "Surprise", "Neutral")
+        found = classifier.predict(inputs)
+    p = tiny_onnx.expected(inputs)
+    wanted = np.stack([p[:, 0] + p[:, 1], p[:, 2] + p[:, 4], p[:, 3], p[:, 5], p[:, 6]], axis=1)
+    np.testing.assert_allclose(found, wanted, atol=1e-5)
+
+
+@pytest.mark.parametrize("merge", ["Angry+Discust=Bad", "Angry+Disgust", "Sad=", "Sad=B=C", "Angry+Fear=A,Fear+Sad=B"])
+def test_merging_what_is_not_there_or_twice_is_refused(tiny: Path, merge: str) -> None:
+    with pytest.raises(ModelError, match=r"merge: must be like Angry\+Disgust=Negative, with Angry, Disgust, .*; got"):
+        Classifier(tiny, merge=merge.split(","))
+
+
+def test_the_most_suitable_model(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("FER_MODELS", str(tmp_path))
+    with pytest.raises(ModelError, match="^model: "):
+        suitable()
+    for name in ("zebra", "mobilenet_v3_large", "xception"):
+        tiny_onnx.write(tmp_path / f"{name}.onnx")
+        with suitable() as classifier:
+            assert classifier.path.stem == name
+    for slow, live, name in ((1e6, True, "xception"), (0, False, "xception"), (0, True, "mobilenet_v3_large")):
+        monkeypatch.setattr("fer_utils.models._choice.SLOW", slow)
+        with suitable(live=live, threads=1) as classifier:
+            assert classifier.path.stem == name
+
+
+def test_the_overview_names_every_model(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("FER_MODELS", str(tmp_path))
+    tiny_onnx.write(tmp_path / "xception.onnx")
+    update_manifest(tmp_path, facts={"xception.onnx": {"private_test": {"accuracy": 0.71234}}})
+    tiny_onnx.write(tmp_path / "own.onnx", outputs=3, classes=("Bored", "Glad", "Cross"))
+    _, first, own = overview(threads=1)
+    assert re.fullmatch(r"xception +71\.2 % +\d+\.\d +0\.0", first)
+    assert re.fullmatch(r"own +– +\d+\.\d +0\.0", own)
 
 
 @pytest.mark.parametrize("listed", [False, True], ids=["unlisted", "in the manifest"])

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import cv2
 import numpy as np
 import pytest
@@ -61,12 +63,25 @@ def test_the_label_stands_above_the_box_and_the_bars_beside_it():
 
 def test_the_longest_bar_is_the_label():
     panel = drawn(BLACK, a_track(label="Sad", p=0.9))[:, 330:480]
-    lengths = {name: (panel == overlay.COLORS[name]).all(axis=2).sum() for name in CLASSES}
+    lengths = {name: (panel == overlay.colors(CLASSES)[name]).all(axis=2).sum() for name in CLASSES}
     assert max(lengths, key=lengths.get) == "Sad"
 
 
+@pytest.mark.parametrize("count", [2, 12])
+def test_any_number_of_classes_is_drawn_inside_the_frame(count):
+    classes = tuple(f"class {i}" for i in range(count))
+    p = np.full(count, 0.5 / count, np.float32)
+    p[-1] += 0.5
+    track = a_track(box=(200, 400, 120, 75))
+    track = replace(track, classes=classes, raw=p, probabilities=p, label=classes[-1])
+    panel = drawn(BLACK, track)[:, 330:480]
+    assert changed(BLACK, drawn(BLACK, track))[:300].sum() == 0
+    lengths = [(panel == color).all(axis=2).sum() for color in {overlay.colors(classes)[name] for name in classes}]
+    assert np.array(lengths).max() == (panel == overlay.colors(classes)[classes[-1]]).all(axis=2).sum() > 0
+
+
 def test_uncertain_is_gray():
-    assert tuple(drawn(BLACK, a_track(uncertain=True))[225, 200]) == overlay.COLORS["uncertain"]
+    assert tuple(drawn(BLACK, a_track(uncertain=True))[225, 200]) == overlay.colors(CLASSES)["uncertain"]
 
 
 def test_notice_and_fps():

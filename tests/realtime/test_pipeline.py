@@ -6,6 +6,7 @@ import threading
 import time
 
 import cv2
+import face_images
 import numpy as np
 import pytest
 import realtime_tools as tools
@@ -13,7 +14,7 @@ import realtime_tools as tools
 from fer_utils.faces import Detector, crop_face, to_inputs
 from fer_utils.models import Classifier, ModelError
 from fer_utils.realtime import Frame, Pipeline, Settings, pipeline
-from fer_utils.realtime._pipeline import STAGES, best_model
+from fer_utils.realtime._pipeline import STAGES
 
 
 @pytest.fixture
@@ -213,6 +214,18 @@ def test_separate_pictures_have_nothing_in_common(pipe):
     assert all(result.is_detection_frame for result in results)
 
 
+def test_a_single_picture_shows_no_face_in_textures(pipe):
+    views = [face_images.texture(seed) for seed in (4, 30, 54, 122, 190, 243, 345, 349, 393, 399, 507, 559)]
+    assert sum(len(pipe.search.now(view, 960)) for view in views) >= 10, "MTCNN alone sees faces there"
+    assert sum(len(pipe(Frame(view, 0.0, i), still=True).tracks) for i, view in enumerate(views)) <= 1
+
+
+@pytest.mark.parametrize("size", [48, 90, 150])
+def test_a_group_photo_keeps_14_of_its_15_faces(pipe, size):
+    results = [pipe(Frame(face_images.group(size=size, seed=seed), 0.0, seed), still=True) for seed in (1, 2, 3)]
+    assert min(len(result.tracks) for result in results) >= 14
+
+
 def test_every_stage_is_timed(pipe):
     results = play(pipe, [tools.scene((300, 240))] * 13)
     assert all(set(result.milliseconds) == set(STAGES) for result in results)
@@ -238,15 +251,6 @@ def test_a_cut_out_is_refined_as_the_whole_frame_is(pipe):
 def test_bad_settings_are_named(wrong, model):
     with pytest.raises(ValueError, match=f"^{next(iter(wrong))}: must .*got"):
         Pipeline(Settings(model=model, **wrong))
-
-
-def test_the_best_model_there_is(monkeypatch, tmp_path):
-    monkeypatch.setenv("FER_MODELS", str(tmp_path))
-    with pytest.raises(ModelError, match="^model: "):
-        best_model()
-    for name in ("zebra", "mobilenet_v3_large", "xception"):
-        tools.tiny_classifier(tmp_path / f"{name}.onnx")
-        assert best_model() == name
 
 
 def test_a_model_that_is_not_there():

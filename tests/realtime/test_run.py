@@ -24,7 +24,7 @@ from fer_utils import paths
 from fer_utils.data import CLASSES
 from fer_utils.faces import Detector, ImageError, to_inputs
 from fer_utils.models import Classifier
-from fer_utils.realtime import Settings, pipeline, run
+from fer_utils.realtime import Settings, overlay, pipeline, run
 from fer_utils.realtime.__main__ import main
 from fer_utils.realtime.opening import open_source
 from fer_utils.realtime.sources import CaptureLost
@@ -105,6 +105,34 @@ def test_tracks_and_their_timeline(model, film, tmp_path, capsys):
         assert float(row[name]) == pytest.approx(np.mean([float(row[name]) for row in rows]), abs=1e-3)
     assert cv2.imread(str(plot)).shape[1] > 1000
     assert sorted(path.name for path in tmp_path.iterdir()) == ["o.csv", "plot.png", "tracks.CSV"]
+
+
+@pytest.mark.parametrize(("options", "classes"), [
+    (["--plot", "p.png", "--merge", "Angry+Fear=Negative,Sad+Neutral=Calm"],
+     ("Negative", "Disgust", "Happy", "Calm", "Surprise")),
+    (["--classes", "a,b,c,Glad,Low,d,e"], ("a", "b", "c", "Glad", "Low", "d", "e")),
+])
+def test_other_classes_reach_tables_video_and_summary(model, film, tmp_path, monkeypatch, capsys, options, classes):
+    monkeypatch.chdir(tmp_path)
+    outputs = ["--csv", "out.csv", "--tracks", "tracks.csv", "--output", "out.mp4"]
+    assert main(["--source", str(film), "--headless", "--model", model, "--max-frames", "5", *outputs, *options]) == 0
+    assert set(classes) <= set(rows_of(tmp_path / "tracks.csv")[0])
+    rows = rows_of(tmp_path / "out.csv")
+    assert len(rows) == 5 and tuple(rows[0])[-len(classes) - 1 : -1] == classes
+    bright = "Glad" if "Glad" in classes else "Happy"
+    for row in rows:
+        assert row["label"] == bright == max(classes, key=lambda name: float(row[name]))
+        assert sum(float(row[name]) for name in classes) == pytest.approx(1, abs=2e-3)
+    assert f"track 1: {bright} 5" in capsys.readouterr().out
+    plate = overlay.colors(classes)[bright]
+    assert (np.abs(tools.read_video(tmp_path / "out.mp4")[0].astype(int) - plate).max(axis=2) < 40).sum() > 200
+
+
+def test_the_models_from_the_shell(tmp_path, model):
+    shutil.copy(model, tmp_path / "xception.onnx")
+    done = shell("--model", "list", env=os.environ | {"FER_MODELS": str(tmp_path)})
+    assert (done.returncode, done.stderr) == (0, "")
+    assert [line.split()[0] for line in done.stdout.splitlines()] == ["model", "xception"]
 
 
 def test_nothing_is_stored_unless_it_is_named(model, film, tmp_path):

@@ -45,8 +45,8 @@ def a_result(*tracks: Track) -> Result:
 
 def test_columns_hold_what_was_promised():
     assert COLUMNS[:9] == ("time", "frame", "name", "track", "x", "y", "width", "height", "score")
-    assert COLUMNS[-8:] == (*CLASSES, "status")
-    assert len(COLUMNS) == 9 + 10 + 1 + 7 + 1
+    assert COLUMNS[-2:] == ("label", "status")
+    assert len(COLUMNS) == 9 + 10 + 1 + 1
     row = sinks.record(a_result().frame, a_track())
     assert (row["time"], row["frame"], row["track"], row["x"], row["height"]) == (1.235, 31, 3, 10.0, 40.1)
     assert (row["left_eye_x"], row["left_eye_y"], row["mouth_right_y"]) == (0.2, 1.2, 9.2)
@@ -62,7 +62,7 @@ def test_csv_is_complete_after_every_row(tmp_path):
             with open(path, encoding="utf-8", newline="") as file:
                 rows = list(csv.DictReader(file))
             assert len(rows) == table.rows == count, "rows must be on disk at once: Ctrl-C may come next"
-    assert tuple(rows[0]) == COLUMNS
+    assert tuple(rows[0]) == (*COLUMNS[:-1], *CLASSES, "status")
     assert rows[0]["name"] == "face, 1.png"
     assert float(rows[2]["Happy"]) == 0.7
 
