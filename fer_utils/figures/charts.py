@@ -9,6 +9,7 @@ import pandas as pd
 import seaborn as sns
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
+from matplotlib.ticker import MaxNLocator
 
 from fer_utils.figures.style import GRAY, MUTED, colors_of, legend, panels
 
@@ -165,7 +166,7 @@ def curves(
     x, y, series, panel : its columns: along, up, what has a colour, what has a panel
     xlabel, ylabel : other names for `x` and `y`
     columns, height, sharey : panels side by side, inches of a line of panels, whether they have one scale
-    reference : height of a gray line at the left and at the right edge (chance, no change, the diagonal)
+    reference : height of a dashed line at the left and at the right edge (chance, no change, the diagonal)
     **options : of `Axes.set`, for every panel, such as ``ylim=(0, 100)``
 
     Examples
@@ -179,12 +180,14 @@ def curves(
     figure, axes = panels(rows, columns, height=height * rows + 0.6, title=title, sharey=sharey)
     for axis, name in zip(axes.flat, names, strict=False):
         if len(reference):
-            axis.plot([0, 1], reference, color=MUTED, linewidth=1, transform=axis.get_yaxis_transform())
+            axis.plot([0, 1], reference, **DASHED, transform=axis.get_yaxis_transform())
         for key, color in colors.items():
             own = table[(table["panel"] == name) & (table["series"] == key)]
             axis.plot(own[x], own[y], color=color, marker="o", markersize=3, label=key)
             if "low" in own:
                 axis.fill_between(own[x], own["low"], own["high"], color=color, alpha=0.15, linewidth=0)
+        if pd.api.types.is_integer_dtype(table[x]):  # no tick between two epochs
+            axis.xaxis.set_major_locator(MaxNLocator(integer=True))
         axis.set(title=textwrap.fill(name, 100 // columns), **options)
     for axis in axes[-1]:
         axis.set_xlabel(x if xlabel is None else xlabel)

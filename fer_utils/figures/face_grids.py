@@ -38,7 +38,7 @@ def face_grid(
     side = (WIDTH - 0.8 * bool(len(rows))) / count - gap
     height = sum(side * np.divide(*row[0].shape[:2]) + gap for row in images if len(row)) + 0.3
     height += 0.2 * bool(len(columns))
-    height += 0.17 * sum(1 + max((text.count("\n") for text in row), default=0) for row in captions)
+    height += 0.17 * sum(1 + max(text.count("\n") for text in row) for row in captions if any(row))
     figure, axes = panels(len(images), count, height=max(height, 1), title=title)
     for axis in axes.flat:
         axis.set(xticks=[], yticks=[])

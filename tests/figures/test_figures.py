@@ -141,6 +141,7 @@ def test_curves_have_a_panel_a_line_a_series_and_a_band():
     first, second = DRAWN["curves"]().axes
     assert [line.get_ydata()[0] for line in second.lines[1:]] == pytest.approx([0.5, 0.75])
     assert len(first.collections) == 2 and first.get_title(loc="left") == "one"
+    assert all(float(tick).is_integer() for tick in first.get_xticks()), "no tick between two epochs"
 
 
 def test_every_corruption_starts_with_the_original_images():
