@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
 INPUT_NAME, OUTPUT_NAME = "image", "probabilities"
 ALIGNED, UNALIGNED = "five landmarks, similarity transform", "none, whole frames"  # `alignment` in the metadata
+SMALL_NETWORK = 7_000_000  # bytes of a file
 CHUNK = 1024  # faces enlarged at once
 SUMS_TO_1 = "rows sum to 1"  # `output` in the metadata, of probabilities
 
@@ -43,6 +44,8 @@ class Classifier(AbstractContextManager):
         when there is none (it names those there are), when it has been altered or cut off, is not ONNX, or maps
         anything else than float32 [N, 96, 96, 3] → [N, 7], in FER2013's order of classes.
     threads : how many threads compute one batch; 0 lets ONNX Runtime choose (one a core).
+    few_faces : batches hold a few faces only; with `threads=0` a small network then gets one thread, which is as fast
+        and leaves the other cores free, and a larger one at most four.
     check : compare the file's SHA-256 with the manifest beside it, when it is listed there.
     own : not None: take any K classes and any side S, float32 [N, S, S, 3] → probabilities or logits [N, K]. The names
         of its columns; empty: what its metadata (`classes`), `<name>.json` or labels.txt beside it call them.
@@ -61,7 +64,7 @@ class Classifier(AbstractContextManager):
     ...     probabilities = classifier.predict_faces(classifier.images_of(fer))
     """
 
-    def __init__(self, path_or_name: str | Path, *, threads: int = 0, check: bool = True,
+    def __init__(self, path_or_name: str | Path, *, threads: int = 0, few_faces: bool = False, check: bool = True,
                  own: Sequence[str] | None = None, merge: Iterable[str] = ()) -> None:
         if threads < 0:
             raise ValueError(f"threads: must be 0 (automatic) or more; got {threads}")
@@ -69,6 +72,8 @@ class Classifier(AbstractContextManager):
         content = face_tools.read_network(self.path)
         if check:
             _verify(self.path, content)
+        if few_faces and not threads:
+            threads = 1 if len(content) < SMALL_NETWORK else min(4, cv2.getNumberOfCPUs())
         self._session = face_tools.open_network(self.path, content, threads)
         self.metadata: dict[str, str] = dict(self._session.get_modelmeta().custom_metadata_map)
         names = own or _class_names(self.path, self.metadata, own is not None)

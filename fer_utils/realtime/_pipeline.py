@@ -96,7 +96,8 @@ class Pipeline(Closing):
     def __init__(self, settings: Settings | None = None, *, live: bool = False) -> None:
         self.settings = settings = settings or Settings()
         threads = settings.threads or min(4, cv2.getNumberOfCPUs())
-        named, options = settings.model, {"threads": threads, "own": settings.classes, "merge": settings.merge}
+        options = {"threads": settings.threads, "few_faces": True, "own": settings.classes, "merge": settings.merge}
+        named = settings.model
         # Reading Xception's 80 MB and starting MTCNN's networks overlap.
         with ThreadPoolExecutor(1) as pool:
             search = pool.submit(Search, threads=threads)

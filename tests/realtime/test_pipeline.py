@@ -81,6 +81,12 @@ def test_following_agrees_with_searching(pipe, model):
             assert followed.tracks[0].box[3] == pytest.approx(searched.tracks[0].box[3], rel=0.2)
 
 
+@pytest.mark.parametrize(("threads", "expected"), [(0, 1), (3, 3)])
+def test_a_small_network_leaves_the_other_cores_to_the_search(model, threads, expected):
+    with Pipeline(Settings(model=model, threads=threads)) as pipe:
+        assert pipe.classifier._session.get_session_options().intra_op_num_threads == expected
+
+
 def test_several_faces_in_one_batch(pipe):
     results = play(pipe, [tools.scene((120, 150), (330, 250), (540, 330))] * 3)
     assert [[track.id for track in result.tracks] for result in results] == [[1, 2, 3]] * 3
