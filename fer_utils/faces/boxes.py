@@ -72,12 +72,14 @@ def suppress(rows: np.ndarray, threshold: float, *, smaller: bool = False,
     Overlap is intersection over union, or over the smaller of the two boxes. `levels` [M]: only rows of equal level
     count as rivals.
     """
+    if len(rows) < 2:
+        return rows
     order = np.lexsort((-rows[:, 5], rows[:, 0]))
     rows, levels = rows[order], np.zeros(len(rows)) if levels is None else levels[order]
     ends = np.flatnonzero(np.diff(rows[:, 0], append=np.inf)) + 1
     parts = [slice(start, end) for start, end in zip([0, *ends], ends, strict=False)]
     keep = [_keep(rows[part, 1:5], levels[part], threshold, smaller) for part in parts]
-    return rows[np.concatenate(keep)] if keep else rows
+    return rows[np.concatenate(keep)]
 
 
 def _keep(boxes: np.ndarray, levels: np.ndarray, threshold: float, smaller: bool, block: int = 512) -> np.ndarray:
@@ -85,7 +87,7 @@ def _keep(boxes: np.ndarray, levels: np.ndarray, threshold: float, smaller: bool
     keep = np.ones(len(boxes), bool)
     x1, y1, x2, y2 = boxes.T
     areas = (x2 - x1) * (y2 - y1)
-    for start in range(0, len(boxes) if len(boxes) > 1 else 0, block):
+    for start in range(0, len(boxes), block):
         stop = min(start + block, len(boxes))
         mine = slice(start, stop)
         width = np.minimum(x2[:stop, None], x2[mine]) - np.maximum(x1[:stop, None], x1[mine])
