@@ -1,4 +1,4 @@
-"""Twenty thousand frames in one run: memory stays where it was after a thousand."""
+"""Twenty thousand frames in one run, with a table and a video: memory stays where it was after a thousand."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 
+import av
 import pytest
 import realtime_tools as tools
 
@@ -29,7 +30,7 @@ def frames(number):
     for index in range(number):
         yield moving[index % len(moving)]
 
-model, table, total, early = sys.argv[1], sys.argv[2], int(sys.argv[3]), int(sys.argv[4])
+model, table, film, total, early = *sys.argv[1:4], int(sys.argv[4]), int(sys.argv[5])
 taken, counter = {}, count(1)
 
 def look(result, drawn):
@@ -38,7 +39,9 @@ def look(result, drawn):
         taken[number] = resident()
 
 settings = realtime.Settings(model=model, detect_every=25)
-summary = realtime.run(frames(total), tables=[table], settings=settings, on_result=look, log=lambda text: None)
+summary = realtime.run(
+    frames(total), output=film, tables=[table], settings=settings, on_result=look, log=lambda text: None
+)
 print(json.dumps({"taken": taken, "frames": summary.frames, "faces": summary.faces}))
 """
 
@@ -48,7 +51,7 @@ print(json.dumps({"taken": taken, "frames": summary.frames, "faces": summary.fac
 def test_memory_after_twenty_thousand_frames(tmp_path):
     model = tools.tiny_classifier(tmp_path / "tiny.onnx")
     done = subprocess.run(
-        [sys.executable, "-c", PROGRAM, model, tmp_path / "rows.csv", str(FRAMES), str(EARLY)],
+        [sys.executable, "-c", PROGRAM, model, tmp_path / "rows.csv", tmp_path / "film.mp4", str(FRAMES), str(EARLY)],
         env=paths_on_path(), capture_output=True, text=True, timeout=590,
     )
     assert done.returncode == 0, done.stderr
@@ -56,6 +59,8 @@ def test_memory_after_twenty_thousand_frames(tmp_path):
     early, late = (found["taken"][str(number)] for number in (EARLY, FRAMES))
     assert found["frames"] == FRAMES and found["faces"] > 0.8 * FRAMES
     assert late <= 1.05 * early, f"{early / 1024:.0f} MB after {EARLY:,} frames, {late / 1024:.0f} MB after {FRAMES:,}"
+    with av.open(str(tmp_path / "film.mp4")) as film:
+        assert film.streams.video[0].frames == FRAMES
     assert sum(1 for _ in open(tmp_path / "rows.csv", encoding="utf-8")) == found["faces"] + 1
 
 
