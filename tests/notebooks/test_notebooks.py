@@ -6,6 +6,7 @@ import os
 import re
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import nbformat
@@ -94,3 +95,17 @@ def test_render_works_in_place_without_a_trace_of_the_machine_or_not_at_all(tmp_
     with pytest.raises(run_notebooks.NotebookError, match="ZeroDivisionError"):
         run_notebooks.render(path)
     assert path.read_bytes() == before and (tmp_path / "figure" / "a.png").read_text() == "new"
+
+
+@pytest.mark.slow
+def test_the_small_network_of_04_learns_the_sample_within_a_minute():
+    cells = nbformat.read(paths.NOTEBOOKS / "04_finetuning.ipynb", as_version=4).cells
+    sources = [cell.source for cell in cells if cell.cell_type == "code"]
+    last = next(at for at, source in enumerate(sources) if source.startswith("EPOCHS = "))
+    seen, start = {}, time.process_time()
+    for source in sources[: last + 1]:
+        exec(source, seen)
+    memorized, learned = seen["memory"].history["accuracy"][-1], seen["learned"].history["val_accuracy"][-1]
+    assert memorized > 0.95 and seen["accuracy"] < 0.4, "fifty images are memorized, not understood"
+    assert learned >= 0.5 and seen["majority"] < 0.3
+    assert time.process_time() - start < 2 * 60, "seconds of two cores, imports and all"
