@@ -9,6 +9,7 @@ import pandas as pd
 import seaborn as sns
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
+from matplotlib.patheffects import withStroke
 from matplotlib.ticker import MaxNLocator
 
 from fer_utils.figures.style import GRAY, MUTED, colors_of, legend, panels
@@ -140,8 +141,9 @@ def intervals(
             for (x, high), y in zip(one[["value", "high"]].to_numpy(), place, strict=True):
                 spot, offset = (x, (-8, -13 if number else 5)) if name in joined else (high, (4, -3))
                 if np.isfinite(high):
-                    axis.annotate(f"{x:{sign}.1f}", (spot, y), xytext=offset, textcoords="offset points", fontsize=8,
-                                  color=GRAY)
+                    text = f"{x:{sign}.1f}".replace("-", "−")  # the minus of the axis
+                    axis.annotate(text, (spot, y), xytext=offset, textcoords="offset points", fontsize=8, color=GRAY,
+                                  path_effects=[withStroke(linewidth=2, foreground="white")])
         if references is not None and name in references:
             axis.axvline(references[name], **DASHED)
         axis.set(title=textwrap.fill(name, 62 // len(names)), xlabel=label if name == names[len(names) // 2] else "")

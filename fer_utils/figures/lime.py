@@ -98,4 +98,5 @@ def faithfulness_curves(share: np.ndarray, curves: np.ndarray, *, title: str) ->
             "order": ("LIME’s order", "random order")[number // 2],
         }))
     return draw_curves(pd.concat(parts), x="share", y="probability", series="order", panel="panel", title=title,
-                       xlabel="superpixels hidden (left) or shown (right), percent", xlim=(0, 100), ylim=(0, 1))
+                       xlabel="superpixels hidden (left) or shown (right), percent", ylabel="probability of the label",
+                       xlim=(0, 100), ylim=(0, 1))
