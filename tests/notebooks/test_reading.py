@@ -14,7 +14,7 @@ from fer_utils import paths
 from tools import run_notebooks
 
 # All of `NAMES` once all eight are.
-REWRITTEN = ("01_eda", "02_sampling", "03_alignment", "04_finetuning", "06_lime", "07_export_onnx")
+REWRITTEN = ("01_eda", "02_sampling", "03_alignment", "04_finetuning", "06_lime", "07_export_onnx", "realtime")
 NUMBER = r"(?:(?:\d{1,3}(?:,\d{3})+|\d+)(?:\.\d+)?(?:e[+-]?\d+)?|\.\d+)"
 STATED = re.compile(rf"(?<![\w.])({NUMBER})(\s?(?:%|percent|points?\b))?")
 RECORDED = re.compile(rf"(?<![\d.]){NUMBER}")
