@@ -6,8 +6,6 @@ from fer_utils.data.fer2013 import Fer2013, describe, image_hashes, load, majori
 from fer_utils.data.sample import clip_path, clip_truth
 from fer_utils.data.sampling import HYBRID_TARGET, METHODS, resample
 
-__all__ = [
-    "CLASSES", "COLORS", "HYBRID_TARGET", "METHODS", "SIDE", "SPLITS", "VOTE_NAMES", "DataError", "Fer2013",
-    "calibrated_votes", "class_colors", "clip_path", "clip_truth", "describe", "image_hashes", "load", "majority_vote",
-    "resample", "soft_labels", "training_indices",
-]  # fmt: skip
+__all__ = ["CLASSES", "COLORS", "HYBRID_TARGET", "METHODS", "SIDE", "SPLITS", "VOTE_NAMES", "DataError", "Fer2013",
+           "calibrated_votes", "class_colors", "clip_path", "clip_truth", "describe", "image_hashes", "load",
+           "majority_vote", "resample", "soft_labels", "training_indices"]  # fmt: skip

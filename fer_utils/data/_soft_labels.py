@@ -5,10 +5,8 @@ import numpy as np
 from fer_utils.data.classes import CLASSES, VOTE_CLASSES
 
 
-def soft_labels(
-    labels: np.ndarray, votes: np.ndarray | None, *, weight: float = 0.3, smoothing: float = 0.0,
-    calibrated: bool = False,
-) -> np.ndarray:
+def soft_labels(labels: np.ndarray, votes: np.ndarray | None, *, weight: float = 0.3, smoothing: float = 0.0,
+                calibrated: bool = False) -> np.ndarray:
     """One-hot labels blended with FER+'s votes, then smoothed: float32 [N, 7], each row sums to 1.
 
     Parameters

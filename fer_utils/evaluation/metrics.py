@@ -75,9 +75,8 @@ def _resampled(counts: np.ndarray, seed: int) -> np.ndarray:
     return draws.reshape(DRAWS, *counts.shape)
 
 
-def bootstrap(
-    labels: np.ndarray, predictions: np.ndarray, statistic: str = "accuracy", *, seed: int = 2013
-) -> np.ndarray:
+def bootstrap(labels: np.ndarray, predictions: np.ndarray, statistic: str = "accuracy", *,
+              seed: int = 2013) -> np.ndarray:
     """95 % percentile bootstrap interval over samples (Efron 1979), from 2,000 draws: float [2], low and high.
 
     `statistic` is accuracy, macro_f1, balanced_accuracy, or class_precision, class_recall, class_f1: float [2, 7].
@@ -89,9 +88,8 @@ def bootstrap(
     return np.quantile(_statistic(_resampled(confusion(labels, predictions), seed), statistic), ENDS, axis=0)
 
 
-def paired_bootstrap_difference(
-    labels: np.ndarray, first: np.ndarray, second: np.ndarray, statistic: str = "accuracy", *, seed: int = 2013
-) -> np.ndarray:
+def paired_bootstrap_difference(labels: np.ndarray, first: np.ndarray, second: np.ndarray, statistic: str = "accuracy",
+                                *, seed: int = 2013) -> np.ndarray:
     """`bootstrap` of second − first on the same samples: the difference, low and high, float [3] or [3, 7]."""
     labels, first, second = _checked(labels, first=first, second=second)
     kinds = np.bincount((labels * K + first) * K + second, minlength=K**3).reshape(K, K, K)

@@ -35,10 +35,8 @@ def stored_study(name: str, file: str, command: str) -> Path:
     return path
 
 
-def write_run(
-    name: str, *, config: Mapping[str, object], history: pd.DataFrame, logits: Mapping[str, np.ndarray],
-    labels: Mapping[str, np.ndarray], outcome: Mapping[str, object], calibration: Calibration,
-) -> "Run":
+def write_run(name: str, *, config: Mapping[str, object], history: pd.DataFrame, logits: Mapping[str, np.ndarray],
+              labels: Mapping[str, np.ndarray], outcome: Mapping[str, object], calibration: Calibration) -> "Run":
     """Write a finished run and return it: config.json, history.csv, predictions.npz, metrics.json.
 
     Parameters

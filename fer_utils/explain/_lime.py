@@ -65,9 +65,8 @@ def explain(predict: Predict, face: np.ndarray, *, label: int, **options: object
     return explain_classes(predict, face, labels=(label,), **options)[0]
 
 
-def explain_classes(
-    predict: Predict, face: np.ndarray, *, labels: Sequence[int], seed: int = 2013, samples: int = 1000
-) -> list[Explanation]:
+def explain_classes(predict: Predict, face: np.ndarray, *, labels: Sequence[int], seed: int = 2013,
+                    samples: int = 1000) -> list[Explanation]:
     """Explain several classes of one face from the same samples: what raised Fear, what Surprise?
 
     Parameters
@@ -100,18 +99,15 @@ def explain_classes(
     distances = 1 - np.sqrt(shown.mean(1))  # cosine distance to the whole face
     base, found = LimeBase(lambda d: np.sqrt(np.exp(-(d**2) / KERNEL_WIDTH**2)), random_state=random), []
     for label in labels:
-        _, pairs, score, _ = base.explain_instance_with_data(
-            shown, predictions, distances, label, len(sizes), feature_selection="none"
-        )
+        _, pairs, score, _ = base.explain_instance_with_data(shown, predictions, distances, label, len(sizes),
+                                                             feature_selection="none")
         weights = np.array([weight for _, weight in sorted(pairs)])
         found.append(Explanation(image[:, :, 0], segments, weights, label, predictions[0], float(score)))
     return found
 
 
-def explain_averaged(
-    predict: Predict, face: np.ndarray, *, labels: Sequence[int], seeds: Sequence[int] = (2013, 2014, 2015),
-    samples: int = 300,
-) -> list[Explanation]:
+def explain_averaged(predict: Predict, face: np.ndarray, *, labels: Sequence[int],
+                     seeds: Sequence[int] = (2013, 2014, 2015), samples: int = 300) -> list[Explanation]:
     """Mean of several seeds' explanations, which also tell how far chance moves a weight (`Explanation.error`).
 
     The spread between seeds is pooled over a map's superpixels. `seeds`: two or more, else ValueError; `samples`: of
@@ -142,9 +138,8 @@ def ask(predict: Predict, image: np.ndarray, hidden: np.ndarray, segments: np.nd
     ])
 
 
-def choose_examples(
-    labels: np.ndarray, probabilities: np.ndarray, *, label: int, correct: int = 3, wrong: int = 1
-) -> tuple[np.ndarray, np.ndarray]:
+def choose_examples(labels: np.ndarray, probabilities: np.ndarray, *, label: int, correct: int = 3,
+                    wrong: int = 1) -> tuple[np.ndarray, np.ndarray]:
     """Faces of class `label` worth explaining: most confidently given that label, and the most confident mistakes.
 
     Indices int [≤ correct] and int [≤ wrong] into labels int [N] and probabilities float [N, 7], the most confident

@@ -44,9 +44,8 @@ class Study:
         return Study(**{name: value if name == "share" else value[index] for name, value in kept.items()})
 
 
-def choose_faces(
-    fer: Fer2013, landmarks: faces.Landmarks, *, classes: Sequence[str] = EXPLAINED, each: int = 40
-) -> np.ndarray:
+def choose_faces(fer: Fer2013, landmarks: faces.Landmarks, *, classes: Sequence[str] = EXPLAINED,
+                 each: int = 40) -> np.ndarray:
     """Rows of `fer`, so many of each class, the same for every model: not blank, frontal, with confident landmarks."""
     usable = landmarks.confident & (fer.images.std((1, 2)) > 0) & [is_frontal(points) for points in landmarks.points]
     random = np.random.default_rng(2013)
@@ -54,9 +53,8 @@ def choose_faces(
     return np.concatenate([np.sort(random.permutation(found)[:each]) for found in rows])
 
 
-def study(
-    model: Classifier, fer: Fer2013, rows: np.ndarray, landmarks: faces.Landmarks, *, samples: int = SAMPLES
-) -> Study:
+def study(model: Classifier, fer: Fer2013, rows: np.ndarray, landmarks: faces.Landmarks, *,
+          samples: int = SAMPLES) -> Study:
     """Explain faces for their labels, aligned if the model wants them so; test and measure the first seed's maps."""
     if not len(rows):
         raise ValueError("rows: must be one or more; got none")

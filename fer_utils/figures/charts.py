@@ -17,10 +17,8 @@ from fer_utils.figures.style import GRAY, MUTED, colors_of, legend, panels
 DASHED = {"color": GRAY, "linewidth": 1, "linestyle": (0, (3, 2))}
 
 
-def bars(
-    table: pd.DataFrame, *, title: str, label: str, horizontal: bool = False, number: str = "%.0f",
-    errors: pd.DataFrame | None = None, marks: pd.Series | None = None,
-) -> Figure:
+def bars(table: pd.DataFrame, *, title: str, label: str, horizontal: bool = False, number: str = "%.0f",
+         errors: pd.DataFrame | None = None, marks: pd.Series | None = None) -> Figure:
     """Draw grouped bars with their numbers: a group a row of the table, a bar a column.
 
     Parameters
@@ -39,9 +37,8 @@ def bars(
     figure, ((axis,),) = panels(1, 1, height=1.1 + 0.36 * len(table) if horizontal else 3.2, title=title)
     lines = [str(name).splitlines() for name in table.index]
     names = ["\n".join(textwrap.fill(line, 36 if horizontal else 12) for line in parts) for parts in lines]
-    table.set_axis(names).plot(
-        kind="barh" if horizontal else "bar", ax=axis, color=colors_of(table.columns), width=0.8, rot=0, legend=False,
-    )
+    table.set_axis(names).plot(kind="barh" if horizontal else "bar", ax=axis, color=colors_of(table.columns), width=0.8,
+                               rot=0, legend=False)
     for container, name in zip(list(axis.containers), table.columns, strict=True):
         ends, place = table[name], [bar.get_y() + bar.get_height() / 2 for bar in container]
         if errors is not None:
@@ -59,10 +56,8 @@ def bars(
     return figure
 
 
-def class_counts(
-    counts: pd.DataFrame, *, title: str, distinct: pd.DataFrame | None = None, before: pd.Series | None = None,
-    columns: int = 3,
-) -> Figure:
+def class_counts(counts: pd.DataFrame, *, title: str, distinct: pd.DataFrame | None = None,
+                 before: pd.Series | None = None, columns: int = 3) -> Figure:
     """Draw how many images each class has, with its share: a panel a column of the table.
 
     Parameters
@@ -102,10 +97,9 @@ def class_counts(
     return figure
 
 
-def intervals(
-    table: pd.DataFrame, *, row: str, value: str, title: str, label: str = "percent, 95 % interval", series: str = "",
-    panel: str = "", joined: Sequence[str] = (), references: Mapping[str, float] | None = None,
-) -> Figure:
+def intervals(table: pd.DataFrame, *, row: str, value: str, title: str, label: str = "percent, 95 % interval",
+              series: str = "", panel: str = "", joined: Sequence[str] = (),
+              references: Mapping[str, float] | None = None) -> Figure:
     """Draw values with their intervals, a line a row, as a forest plot.
 
     Parameters
@@ -155,11 +149,9 @@ def intervals(
     return figure
 
 
-def curves(
-    table: pd.DataFrame, *, x: str, y: str, title: str, series: str = "", panel: str = "", xlabel: str | None = None,
-    ylabel: str | None = None, columns: int = 2, height: float = 2.4, sharey: bool = True,
-    reference: Sequence[float] = (), **options: Any,
-) -> Figure:
+def curves(table: pd.DataFrame, *, x: str, y: str, title: str, series: str = "", panel: str = "",
+           xlabel: str | None = None, ylabel: str | None = None, columns: int = 2, height: float = 2.4,
+           sharey: bool = True, reference: Sequence[float] = (), **options: Any) -> Figure:
     """Draw line charts as small multiples.
 
     Parameters
@@ -198,9 +190,8 @@ def curves(
     return figure
 
 
-def robustness_curves(
-    tables: Mapping[str, pd.DataFrame], *, title: str, value: str = "accuracy", **options: Any
-) -> Figure:
+def robustness_curves(tables: Mapping[str, pd.DataFrame], *, title: str, value: str = "accuracy",
+                      **options: Any) -> Figure:
     """Draw a score in percent against the severity of each image corruption, a line a model, with 95 % intervals.
 
     Parameters
@@ -225,10 +216,8 @@ def robustness_curves(
     return curves(pd.concat(parts), x="severity", y=value, series="model", panel="panel", title=title, **options)
 
 
-def heatmaps(
-    tables: Mapping[str, pd.DataFrame], *, title: str, xlabel: str = "", ylabel: str = "", texts: Any = True,
-    diagonal: bool = False, lowest: float = 0,
-) -> Figure:
+def heatmaps(tables: Mapping[str, pd.DataFrame], *, title: str, xlabel: str = "", ylabel: str = "", texts: Any = True,
+             diagonal: bool = False, lowest: float = 0) -> Figure:
     """Draw tables of percent as heatmaps with their numbers, two side by side.
 
     Parameters

@@ -10,10 +10,9 @@ from fer_utils.figures.style import GRAY, WIDTH, panels
 POINT_COLORS = ("#882255", "#CC6677", "#999933", "#332288", "#6699CC")  # eyes red, nose olive, mouth blue
 
 
-def face_grid(
-    images: Sequence, *, title: str, rows: Sequence[str] = (), columns: Sequence[str] = (), captions: Sequence = (),
-    points: Sequence[np.ndarray] = (), lines: Sequence[float] = (), wrap: int | None = None,
-) -> Figure:
+def face_grid(images: Sequence, *, title: str, rows: Sequence[str] = (), columns: Sequence[str] = (),
+              captions: Sequence = (), points: Sequence[np.ndarray] = (), lines: Sequence[float] = (),
+              wrap: int | None = None) -> Figure:
     """Show images in rows and columns.
 
     Parameters

@@ -16,10 +16,8 @@ from fer_utils.figures.face_grids import face_grid
 SCALE, UNSURE = "RdBu_r", 0.68  # red speaks for the class, blue against it, darker is more; gray: no more than noise
 
 
-def overlays(
-    images: Sequence[Sequence[np.ndarray]], values: Sequence[Sequence[np.ndarray | None]], *, title: str,
-    ends: tuple[str, str] = ("against", "for"), percentile: float = 97, **grid: Any,
-) -> Figure:
+def overlays(images: Sequence[Sequence[np.ndarray]], values: Sequence[Sequence[np.ndarray | None]], *, title: str,
+             ends: tuple[str, str] = ("against", "for"), percentile: float = 97, **grid: Any) -> Figure:
     """Show signed values over gray images, such as LIME's weights, in rows and columns.
 
     Parameters

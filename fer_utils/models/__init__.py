@@ -11,8 +11,6 @@ from fer_utils.models._quantize import quantize
 from fer_utils.models.classifier import Classifier
 from fer_utils.models.onnx_export import export_onnx, latency, probabilities
 
-__all__ = [
-    "BACKBONES", "TITLES", "Classifier", "ModelError", "WeightsError", "available", "build", "export_onnx", "latency",
-    "load", "macs", "manifest", "overview", "probabilities", "quantize", "reestimate_batchnorm", "suitable", "title",
-    "update_manifest",
-]
+__all__ = ["BACKBONES", "TITLES", "Classifier", "ModelError", "WeightsError", "available", "build", "export_onnx",
+           "latency", "load", "macs", "manifest", "overview", "probabilities", "quantize", "reestimate_batchnorm",
+           "suitable", "title", "update_manifest"]

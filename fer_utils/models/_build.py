@@ -38,10 +38,8 @@ BATCHNORM_MOMENTUM = 0.97
 SMALLEST_IMAGES, LARGEST_IMAGE = dict.fromkeys(BACKBONES, 48) | {"xception": 71}, 224
 IMAGENET_MEAN, IMAGENET_DEVIATION = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 RANDOM = {"name": "random", "sha256": None}
-RESNET18 = dict(
-    input_conv_filters=[64], input_conv_kernel_sizes=[7], stackwise_num_filters=[64, 128, 256, 512],
-    stackwise_num_blocks=[2, 2, 2, 2], stackwise_num_strides=[1, 2, 2, 2], block_type="basic_block",
-)
+RESNET18 = dict(input_conv_filters=[64], input_conv_kernel_sizes=[7], stackwise_num_filters=[64, 128, 256, 512],
+                stackwise_num_blocks=[2, 2, 2, 2], stackwise_num_strides=[1, 2, 2, 2], block_type="basic_block")
 
 
 class WeightsError(ValueError):
@@ -163,10 +161,8 @@ def _pretrained(name: str, weights: str | Path | None) -> tuple[keras.Model, dic
         return _backbone(name), RANDOM
 
 
-def build(
-    backbone: str, *, weights: str | Path | None = "auto", image_size: int = INPUT_SIZE, dropout: float = 0.4,
-    classes: int = 7, precision: str | None = None, seed: int = 2013,
-) -> keras.Model:
+def build(backbone: str, *, weights: str | Path | None = "auto", image_size: int = INPUT_SIZE, dropout: float = 0.4,
+          classes: int = 7, precision: str | None = None, seed: int = 2013) -> keras.Model:
     """One backbone, global average pooling, dropout, and a dense layer of logits.
 
     Parameters

@@ -50,11 +50,10 @@ def quantize(source: str | Path, target: str | Path, inputs: np.ndarray) -> Path
     try:
         with tempfile.TemporaryDirectory() as folder, paths.atomic(target) as temporary:
             onnx.save(model, f"{folder}/float32.onnx")
-            ort.quantize_static(
-                f"{folder}/float32.onnx", str(temporary), SimpleNamespace(get_next=lambda: next(batches, None)),
-                quant_format=ort.QuantFormat.QDQ, op_types_to_quantize=QUANTIZED, per_channel=True,
-                reduce_range=True, activation_type=ort.QuantType.QUInt8, weight_type=ort.QuantType.QInt8,
-            )
+            ort.quantize_static(f"{folder}/float32.onnx", str(temporary),
+                                SimpleNamespace(get_next=lambda: next(batches, None)), quant_format=ort.QuantFormat.QDQ,
+                                op_types_to_quantize=QUANTIZED, per_channel=True, reduce_range=True,
+                                activation_type=ort.QuantType.QUInt8, weight_type=ort.QuantType.QInt8)
             graph = onnx.load(str(temporary))
             onnx.helper.set_model_props(graph, metadata)  # ONNX Runtime does not keep it
             onnx.save(graph, str(temporary))

@@ -59,10 +59,8 @@ def _depthwise(inputs, kernel, stride: int, padding: str):
     @tf.custom_gradient
     def convolve(x, w):
         def gradient(upstream):
-            return (
-                tf.nn.depthwise_conv2d_backprop_input(tf.shape(x), w, upstream, strides, for_input),
-                tf.nn.depthwise_conv2d_backprop_filter(x, w.shape, upstream, strides, for_kernel),
-            )
+            return (tf.nn.depthwise_conv2d_backprop_input(tf.shape(x), w, upstream, strides, for_input),
+                    tf.nn.depthwise_conv2d_backprop_filter(x, w.shape, upstream, strides, for_kernel))
 
         return tf.nn.depthwise_conv2d(x, w, strides, usual), gradient
 
@@ -90,9 +88,8 @@ def _batchnorm(inputs, gamma, beta, epsilon: float):
         kept = {f"reserve_space_{i}": getattr(found, f"reserve_space_{i}")[:channels] for i in (1, 2)}
 
         def gradient(upstream, *_):
-            return tf.raw_ops.FusedBatchNormGradV3(
-                y_backprop=upstream, x=x, scale=scale, reserve_space_3=found.reserve_space_3, **kept, **options
-            )[:3]
+            return tf.raw_ops.FusedBatchNormGradV3(y_backprop=upstream, x=x, scale=scale,
+                                                   reserve_space_3=found.reserve_space_3, **kept, **options)[:3]
 
         return (found.y[..., :channels], found.batch_mean[:channels], found.batch_variance[:channels]), gradient
 
@@ -111,9 +108,8 @@ def _layers(dtype: str) -> dict[type, type]:
 
     class Separable(keras.layers.SeparableConv2D):
         def call(self, inputs):
-            spatial = keras.ops.depthwise_conv(
-                inputs, self.depthwise_kernel, self.strides, self.padding, dilation_rate=self.dilation_rate
-            )
+            spatial = keras.ops.depthwise_conv(inputs, self.depthwise_kernel, self.strides, self.padding,
+                                               dilation_rate=self.dilation_rate)
             outputs = _product(spatial, self.pointwise_kernel, dtype)
             return self.activation(outputs + self.bias if self.use_bias else outputs)
 
@@ -138,11 +134,8 @@ def _layers(dtype: str) -> dict[type, type]:
     # Measured on such CPUs alone; the others keep what they had.
     narrow = "avx2" in _cpu_flags() and "avx512f" not in _cpu_flags()
     gradients = {keras.layers.DepthwiseConv2D: Depthwise} if narrow else {}
-    return gradients | {
-        keras.layers.Conv2D: Convolution,
-        keras.layers.SeparableConv2D: Separable,
-        keras.layers.BatchNormalization: Norm,
-    }
+    return gradients | {keras.layers.Conv2D: Convolution, keras.layers.SeparableConv2D: Separable,
+                        keras.layers.BatchNormalization: Norm}
 
 
 def with_fast_layers(backbone: keras.Model, dtype: str = "float32") -> keras.Model:
@@ -175,11 +168,10 @@ def adamw(schedule: keras.optimizers.schedules.LearningRateSchedule, **options: 
 
         def update_step(self, gradient, variable, learning_rate):
             place, step = self._get_variable_index(variable), tf.cast(self.iterations + 1, tf.float32)
-            tf.raw_ops.ResourceApplyAdam(
-                var=variable.handle, m=self._momentums[place].value.handle, v=self._velocities[place].value.handle,
-                beta1_power=self.beta_1**step, beta2_power=self.beta_2**step, lr=learning_rate, beta1=self.beta_1,
-                beta2=self.beta_2, epsilon=self.epsilon, grad=gradient,
-            )
+            tf.raw_ops.ResourceApplyAdam(var=variable.handle, m=self._momentums[place].value.handle,
+                                         v=self._velocities[place].value.handle, beta1_power=self.beta_1**step,
+                                         beta2_power=self.beta_2**step, lr=learning_rate, beta1=self.beta_1,
+                                         beta2=self.beta_2, epsilon=self.epsilon, grad=gradient)
 
         def _update_model_variables_moving_average(self, variables):
             rate = 1 - self.ema_momentum * tf.cast(self.iterations > 0, tf.float32)

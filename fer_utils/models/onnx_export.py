@@ -44,9 +44,8 @@ class ExportReport:
     halved: list[str]
 
 
-def export_onnx(
-    model: keras.Model, path: str | Path, *, name: str, metadata: dict[str, Any] | None = None
-) -> ExportReport:
+def export_onnx(model: keras.Model, path: str | Path, *, name: str,
+                metadata: dict[str, Any] | None = None) -> ExportReport:
     """Write a network as one ONNX file: `image` float32 [N, 96, 96, 3] → `probabilities` float32 [N, 7].
 
     Parameters

@@ -61,13 +61,11 @@ def main(arguments: list[str] | None = None) -> int:
             for line in models.overview(threads=options.threads):
                 print(line)
             return 0
-        run(
-            options.source, output=options.output, output_width=options.output_width, recursive=options.recursive,
-            progress=True, tables=[table for table in (options.csv, options.jsonl) if table],
-            tracks=options.tracks, plot=options.plot, headless=options.headless, max_frames=options.max_frames,
+        run(options.source, output=options.output, output_width=options.output_width, recursive=options.recursive,
+            progress=True, tables=[table for table in (options.csv, options.jsonl) if table], tracks=options.tracks,
+            plot=options.plot, headless=options.headless, max_frames=options.max_frames,
             settings=Settings(**{field.name: getattr(options, field.name) for field in fields(Settings)}),
-            on_result=(lambda result, _: boxes.append([track.box for track in result.tracks])) if is_clip else None,
-        )
+            on_result=(lambda result, _: boxes.append([track.box for track in result.tracks])) if is_clip else None)
         if is_clip:
             print(f"truth: {detection(boxes, data.clip_truth())}")
         sys.stdout.flush()

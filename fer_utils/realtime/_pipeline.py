@@ -103,10 +103,8 @@ class Pipeline(Closing):
             search = pool.submit(Search, threads=threads)
             self.classifier = Classifier(named, **options) if named else suitable(live=live, **options)
             self.search = search.result()
-        self.tracker = Tracker(
-            half_life=settings.half_life, min_confidence=settings.min_confidence, classes=self.classifier.classes,
-            max_gap=max(MAX_GAP, 2.5 * settings.sample_every),
-        )
+        self.tracker = Tracker(half_life=settings.half_life, min_confidence=settings.min_confidence,
+                               classes=self.classifier.classes, max_gap=max(MAX_GAP, 2.5 * settings.sample_every))
         self._since = 0  # frames since the last detection frame
         self._shape: tuple[int, ...] = ()  # of the last frame
 

@@ -23,13 +23,8 @@ def training_set(config: TrainConfig, fer: data.Fer2013) -> tuple[np.ndarray, np
     indices = data.training_indices(fer)
     if config.vote_weight and fer.votes is None:
         raise ValueError(f"vote_weight: must be 0 without FER+ votes (FER_PLUS names them); got {config.vote_weight}")
-    targets = data.soft_labels(
-        fer.labels[indices],
-        None if fer.votes is None else fer.votes[indices],
-        weight=config.vote_weight,
-        smoothing=config.label_smoothing,
-        calibrated=True,
-    )
+    targets = data.soft_labels(fer.labels[indices], None if fer.votes is None else fer.votes[indices],
+                               weight=config.vote_weight, smoothing=config.label_smoothing, calibrated=True)
     if config.sampling:
         method, _, target = config.sampling.partition(":")
         chosen = data.resample(fer.labels[indices], method, target=int(target) if target else None, seed=config.seed)
@@ -87,9 +82,8 @@ def augment(images: np.ndarray, strengths: Mapping[str, float], rng: np.random.G
     return out
 
 
-def mixup(
-    inputs: np.ndarray, targets: np.ndarray, alpha: float, rng: np.random.Generator
-) -> tuple[np.ndarray, np.ndarray]:
+def mixup(inputs: np.ndarray, targets: np.ndarray, alpha: float,
+          rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
     """Blend each image with another of the batch, pixels and targets alike (Zhang et al. 2018)."""
     if alpha <= 0:
         return inputs, targets
@@ -105,9 +99,8 @@ class Batches(keras.utils.PyDataset):
     Batch i of epoch e is made from (seed, e, i) alone, so a resumed run sees what an unbroken one would have seen.
     """
 
-    def __init__(
-        self, images: np.ndarray, targets: np.ndarray, config: TrainConfig, *, class_weights: np.ndarray | None = None
-    ) -> None:
+    def __init__(self, images: np.ndarray, targets: np.ndarray, config: TrainConfig, *,
+                 class_weights: np.ndarray | None = None) -> None:
         super().__init__(workers=max(1, (os.cpu_count() or 1) - 2), max_queue_size=16)
         self.images, self.targets, self.config, self.class_weights = images, targets, config, class_weights
         self.epoch, self._order = 0, (-1, np.zeros(0, int))

@@ -139,9 +139,8 @@ def _resume(model: keras.Model, folder: Path, steps: int) -> int:
     return done
 
 
-def _build(
-    config: TrainConfig, steps: int, loss: keras.losses.Loss, *, alone: bool, workers: bool
-) -> tuple[keras.Model, str]:
+def _build(config: TrainConfig, steps: int, loss: keras.losses.Loss, *, alone: bool,
+           workers: bool) -> tuple[keras.Model, str]:
     """The compiled model and the precision of its products."""
     on_device = not keras.distribution.list_devices()[0].lower().startswith("cpu")
     precision = config.precision
@@ -175,15 +174,8 @@ def _build(
     return model, precision if fast or on_device else "float32"
 
 
-def train(
-    config: TrainConfig,
-    fer: data.Fer2013,
-    *,
-    folder: Path | None = None,
-    strategy: Any = None,
-    public_only: bool = False,
-    verbose: bool = True,
-) -> evaluation.Run | dict[str, Any]:
+def train(config: TrainConfig, fer: data.Fer2013, *, folder: Path | None = None, strategy: Any = None,
+          public_only: bool = False, verbose: bool = True) -> evaluation.Run | dict[str, Any]:
     """Run `config` to its end, from its last epoch when it was stopped, and store the result in models/runs/.
 
     Fits on Training, without duplicates of test images; ends with the moving average of the weights after the last
