@@ -1,5 +1,6 @@
 """Opening ONNX files, the detector's and the classifiers'; one line says what a file is that is none."""
 
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,13 @@ _OTHERS = {
 
 class ModelError(ValueError):
     """A model file that is missing, damaged, altered, or not what this project feeds and reads."""
+
+
+class Closing(AbstractContextManager):
+    """What has a `close()` that leaving the `with` block calls; a second call does nothing."""
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
 
 
 def read_network(path: Path) -> bytes:

@@ -9,7 +9,6 @@ it swallows the error and reports no face at all. Here the pyramid ends where th
 import os
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,7 +16,7 @@ import cv2
 import numpy as np
 
 from fer_utils import paths
-from fer_utils.faces._network import open_network, read_network
+from fer_utils.faces._network import Closing, open_network, read_network
 from fer_utils.faces.boxes import Box, apart, clip, regress, square, suppress
 from fer_utils.faces.preprocess import ImageError
 
@@ -49,7 +48,7 @@ class Face:
     landmarks: np.ndarray  # float32 [5, 2], x and y of `LANDMARKS`
 
 
-class Detector(AbstractContextManager):
+class Detector(Closing):
     """MTCNN: finds faces and their five landmarks. A context manager; or call `close`.
 
     ValueError for a parameter out of its range, FileNotFoundError when a network's file is missing, ModelError
@@ -80,9 +79,6 @@ class Detector(AbstractContextManager):
         self._networks = {name: _session(name, 1 if name == "pnet" else threads) for name in SIDES}
         workers = threads or os.cpu_count() or 1  # share out the pyramid's levels: better than all of them on each
         self._pool = ThreadPoolExecutor(workers, "mtcnn") if workers > 1 else None
-
-    def __exit__(self, *_) -> None:
-        self.close()
 
     def close(self) -> None:
         """Release the networks and end the threads. A closed detector raises RuntimeError."""

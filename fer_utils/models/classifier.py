@@ -11,7 +11,6 @@ import json
 import os
 import re
 from collections.abc import Iterable, Sequence
-from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -35,7 +34,7 @@ CHUNK = 1024  # faces enlarged at once
 SUMS_TO_1 = "rows sum to 1"  # `output` in the metadata, of probabilities
 
 
-class Classifier(AbstractContextManager):
+class Classifier(face_tools.Closing):
     """One exported model: faces in, probabilities out. Use it as a context manager, or call `close()`.
 
     Parameters
@@ -143,9 +142,6 @@ class Classifier(AbstractContextManager):
     def close(self) -> None:
         """Free the model's memory; a second call does nothing."""
         self._session = None
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
 
 
 def _locate(path_or_name: str | Path) -> Path:

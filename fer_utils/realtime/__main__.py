@@ -10,17 +10,6 @@ from fer_utils.realtime import Settings, detection, run
 from fer_utils.realtime._run import printable
 from fer_utils.realtime.sources import CLIP
 
-RENAMED = {"--every": ("detect_every", int), "--uncertain": ("min_confidence", float)}  # for one release
-
-
-class _Renamed(argparse.Action):
-    """An option's old name: it works, with a warning."""
-
-    def __call__(self, parser, namespace, values, option_string=None) -> None:
-        old, new = self.option_strings[0], f"--{self.dest.replace('_', '-')}"
-        print(f"warning: {old} is now {new}; the old name goes with the next release", file=sys.stderr)
-        setattr(namespace, self.dest, values)
-
 
 def main(arguments: list[str] | None = None) -> int:
     """The command line. Returns the exit code: 0, or 2 after one line that says what is wrong."""
@@ -51,8 +40,6 @@ def main(arguments: list[str] | None = None) -> int:
     add("--crops", action="store_true", help="pictures are cropped faces already: search nothing")
     add("--blur-faces", dest="blur", action="store_true", help="make faces unrecognizable in the window and the video")
     add("--blur-min-face", type=float, default=default.blur_min_face, help="pixels of the smallest one (%(default)s)")
-    for old, (dest, kind) in RENAMED.items():
-        add(old, type=kind, dest=dest, action=_Renamed, default=argparse.SUPPRESS, help=argparse.SUPPRESS)
     options = parser.parse_args(arguments)
     sys.stdout.reconfigure(errors="backslashreplace")  # a name, or a sign of ours, that the terminal does not know
     boxes, is_clip = [], options.source == [CLIP]

@@ -14,10 +14,10 @@ from dataclasses import dataclass, field
 import cv2
 import numpy as np
 
-from fer_utils.faces import Box, Face, to_inputs
+from fer_utils.faces import Box, Closing, Face, to_inputs
 from fer_utils.models import Classifier, suitable
 from fer_utils.realtime.search import SMALLEST_FACE, SURE, Search, inside, is_new
-from fer_utils.realtime.sources import Closing, Frame
+from fer_utils.realtime.sources import Frame
 from fer_utils.realtime.tracker import MAX_GAP, Track, Tracker
 
 STAGES = ("detect", "refine", "track", "crop", "classify")
@@ -131,7 +131,8 @@ class Pipeline(Closing):
             with _timed(spent, "refine"):
                 faces = [self.search.given(frame.image, box) for box in boxes]
             return self._result(frame, faces, [None] * len(faces), spent, sure=True)
-        waits = self._must_wait(frame)
+        always = self.settings.blur or self.settings.sample_every or self.settings.detect_every == 1
+        waits = bool(always) or frame.image.shape != self._shape
         ends = not waits and self.search.ends(frame, live=live)
         due = self._since >= self.settings.detect_every
         # As early as can be: the search has two frames' time.
@@ -167,10 +168,6 @@ class Pipeline(Closing):
             self.tracker.classify(seen, self.classifier.predict(inputs), frame.time)
         covered = [track.covered(frame.time) for track in self.tracker.hidden]
         return Result(frame, [copy.copy(track) for track in seen], [*covered, *hidden], searched, spent)
-
-    def _must_wait(self, frame: Frame) -> bool:
-        always = self.settings.blur or self.settings.sample_every or self.settings.detect_every == 1
-        return bool(always) or frame.image.shape != self._shape
 
     def _search_now(self, image: np.ndarray, still: bool) -> list[Face]:
         self.search.forget()

@@ -15,7 +15,8 @@ from typing import Any
 import cv2
 import numpy as np
 
-from fer_utils.realtime.sources import ALLOWED, Buffered, Closing, Frame, Source, SourceError
+from fer_utils.faces import Closing
+from fer_utils.realtime.sources import ALLOWED, Buffered, Frame, Source, SourceError
 
 # OpenCV writes nothing to stderr: what goes wrong is raised or noted, with its cause.
 cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)

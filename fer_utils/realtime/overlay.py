@@ -1,7 +1,6 @@
 """Drawing on a frame: small annotators that draw in place, and `annotate`, which puts them together on a copy."""
 
 import math
-from dataclasses import dataclass
 from functools import cache
 from textwrap import wrap
 
@@ -11,7 +10,7 @@ import numpy as np
 from fer_utils import data
 from fer_utils.faces import Box
 from fer_utils.realtime._pipeline import Result
-from fer_utils.realtime.placing import Corner, Layout, Size
+from fer_utils.realtime.placing import Corner, Layout
 from fer_utils.realtime.tracker import UNCERTAIN, Track
 
 NOTICE = "Apparent expression: what a face looks like, not what a person feels."
@@ -66,7 +65,7 @@ def blur_face(frame: np.ndarray, box: Box) -> None:
 
 def draw_notice(frame: np.ndarray, layout: Layout) -> None:
     """What the labels are, in up to three lines and a third of the frame; at the bottom, or where it hides least."""
-    plates = [_plate(frame, *wrap(NOTICE, -(-len(NOTICE) // count))) for count in (1, 2, 3)]
+    plates = [_Plate(frame, *wrap(NOTICE, -(-len(NOTICE) // count))) for count in (1, 2, 3)]
     low = [plate for plate in plates if 3 * plate.size[1] <= layout.height] or plates[:1]
     plate = max(low, key=lambda plate: plate.scale)  # the first of equal ones
     right, bottom = layout.width - plate.size[0], layout.height - plate.size[1]
@@ -76,7 +75,7 @@ def draw_notice(frame: np.ndarray, layout: Layout) -> None:
 
 def draw_fps(frame: np.ndarray, layout: Layout, fps: float) -> None:
     """Frames a second in a corner, if one is free."""
-    plate, gap = _plate(frame, f"{fps:.0f} FPS"), 8 * _unit(frame)
+    plate, gap = _Plate(frame, f"{fps:.0f} FPS"), 8 * _unit(frame)
     right, bottom = layout.width - plate.size[0] - gap, layout.height - plate.size[1] - gap
     corners = np.array([(gap, gap), (right, gap), (gap, bottom), (right, bottom)])
     _draw(frame, plate, layout, layout.free(corners, plate.size), DARK)
@@ -93,7 +92,7 @@ def draw_label(frame: np.ndarray, track: Track, layout: Layout, number: int) -> 
     x, y, _, height = track.box
     label = track.text if track.uncertain else f"{track.text} {100 * track.confidence:.0f}%"
     for text in (f"{track.id}: {label}", f"{track.id}: {track.text}", str(track.id)):
-        plate = _plate(frame, text)
+        plate = _Plate(frame, text)
         around = layout.around(track.box, plate.size, gap=max(2 * _unit(frame), _line(frame)))
         within = np.array([(x, y), (x, y + height - plate.size[1])])
         if corner := layout.free(around, plate.size) or layout.free(within, plate.size, own=number):
@@ -117,35 +116,23 @@ def draw_bars(frame: np.ndarray, track: Track, layout: Layout) -> None:
     start, length = left + 66 * unit, 70 * unit
     for i, index in enumerate(shown):
         name, p, line = track.classes[index], track.probabilities[index], top + 3 * unit + i * row
-        _write(frame, _plate(frame, name, size=0.8), (left + 4 * unit, line), WHITE)
+        _write(frame, _Plate(frame, name, size=0.8), (left + 4 * unit, line), WHITE)
         for end, color in ((start + length, GRAY), (start + length * float(p), colors(track.classes)[name])):
             corners = _point(start, line + 4 * unit), _point(end, line + row - 3 * unit)
             cv2.rectangle(frame, *corners, color, cv2.FILLED)
 
 
-@dataclass(frozen=True)
 class _Plate:
-    """Lines of text, and the `size` in pixels of what they take with a `pad` around them."""
+    """Lines of text, not wider than the frame, and the `size` in pixels that they take with a `pad` around them."""
 
-    lines: tuple[str, ...]
-    scale: float
-    thickness: int
-    pad: float
-    high: float  # of a line
-
-    @property
-    def size(self) -> Size:
-        wide = max(cv2.getTextSize(line, FONT, self.scale, self.thickness)[0][0] for line in self.lines)
-        return math.ceil(wide + 2 * self.pad), math.ceil(len(self.lines) * (self.high + self.pad) + self.pad)
-
-
-def _plate(frame: np.ndarray, *lines: str, size: float = 1.0) -> _Plate:
-    """A plate for lines of text, not wider than the frame."""
-    unit = size * _unit(frame)
-    pad, thickness = 4 * unit, max(1, round(unit))
-    widest = max(cv2.getTextSize(line, FONT, 1.0, 1)[0][0] for line in lines)
-    scale = max(min(0.5 * unit, (frame.shape[1] - 2 * pad - 1) / widest), 0.01)
-    return _Plate(lines, scale, thickness, pad, cv2.getTextSize(lines[0], FONT, scale, thickness)[0][1])
+    def __init__(self, frame: np.ndarray, *lines: str, size: float = 1.0) -> None:
+        unit = size * _unit(frame)
+        self.lines, self.pad, self.thickness = lines, 4 * unit, max(1, round(unit))
+        widest = max(cv2.getTextSize(line, FONT, 1.0, 1)[0][0] for line in lines)
+        self.scale = max(min(0.5 * unit, (frame.shape[1] - 2 * self.pad - 1) / widest), 0.01)
+        sizes = [cv2.getTextSize(line, FONT, self.scale, self.thickness)[0] for line in lines]
+        wide, self.high = max(width for width, _ in sizes), sizes[0][1]
+        self.size = math.ceil(wide + 2 * self.pad), math.ceil(len(lines) * (self.high + self.pad) + self.pad)
 
 
 def _draw(frame: np.ndarray, plate: _Plate, layout: Layout, corner: Corner | None, back: tuple[int, ...]) -> None:

@@ -15,8 +15,8 @@ import cv2
 import numpy as np
 
 from fer_utils import paths
-from fer_utils.realtime.sinks import SinkError
-from fer_utils.realtime.sources import Closing, Frame, Source, SourceError, as_frame
+from fer_utils.realtime.sinks import Output, SinkError
+from fer_utils.realtime.sources import Frame, Source, SourceError, as_frame
 
 # JPEG, PNG, GIF, BMP, TIFF, WebP, PNM and PFM, JPEG 2000, Radiance, Sun raster; AVIF and HEIC.
 SIGNATURE = re.compile(
@@ -132,12 +132,14 @@ class Pictures(Source):
         return read_picture(picture, self._width) if isinstance(picture, Path) else (as_frame(picture), 1.0)
 
 
-class PictureSink(Closing):
+class PictureSink(Output):
     """Annotated copies of `pictures` (see `Pictures`), `width` pixels across where they are wider, written on the side.
 
     `path` is a folder, whose copies keep their names (and get .jpg or .png behind another ending), or one file.
     SinkError for a place that cannot be written, and for one where a source is.
     """
+
+    unit = "pictures"
 
     def __init__(self, path: str | Path, pictures: Mapping[str, object], *, width: int | None = None) -> None:
         self.path, self.count, self._width = Path(path).expanduser(), 0, width
@@ -174,9 +176,6 @@ class PictureSink(Closing):
                 content.tofile(temporary)
         except (OSError, cv2.error) as error:
             raise SinkError(f"output: cannot write {target}: {getattr(error, 'strerror', None) or error}") from None
-
-    def __str__(self) -> str:
-        return f"{self.path} ({self.count} pictures)"
 
     def close(self) -> None:
         try:

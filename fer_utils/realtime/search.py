@@ -1,28 +1,20 @@
 """Where a frame's faces are: MTCNN's whole cascade, at once or in a thread of its own, and O-Net at a known place."""
 
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 
 import cv2
 import numpy as np
 
-from fer_utils.faces import TEMPLATE, Box, Detector, Face, iou
+from fer_utils.faces import TEMPLATE, Box, Closing, Detector, Face, iou
 from fer_utils.faces.preprocess import FRAME_SIDE, SIDE
-from fer_utils.realtime.sources import Closing, Frame
+from fer_utils.realtime.sources import Frame
 
 MIN_SIDE = 12  # pixels; P-Net sees nothing in a smaller picture
 SMALLEST_FACE = 20  # pixels, in the reduced copy
 SAME_FACE = 0.4  # two boxes that overlap more than this (IoU) are one face
 SURE = 0.8  # a known face with a lower O-Net score than this is searched for again; in a single picture it is none
 DELAY = 2  # frames after which a search in the background takes effect, however fast the machine is
-
-
-@dataclass
-class _Pending:
-    """A search that goes on."""
-
-    found: Future[list[Face]]
-    since: list[Frame] = field(default_factory=list)  # the frames after the one that is searched
 
 
 class Search(Closing):
@@ -38,7 +30,8 @@ class Search(Closing):
         options = {"min_face_size": SMALLEST_FACE, "fit_to_image": False}
         self._detector, self._light = Detector(threads=threads, **options), Detector(threads=1, **options)
         self._pool = ThreadPoolExecutor(1, "search")
-        self._pending: _Pending | None = None
+        self._pending: Future[list[Face]] | None = None  # what a search that goes on will have found
+        self._since: list[Frame] = []  # the frames after the one that it searches
 
     @property
     def busy(self) -> bool:
@@ -57,7 +50,7 @@ class Search(Closing):
 
     def begin(self, image: np.ndarray, width: int, known: list[Box]) -> None:
         """Search a picture in the background for faces elsewhere than `known`; it must stay as it is until then."""
-        self._pending = _Pending(self._pool.submit(self._find, self._light, image, width, known))
+        self._pending, self._since = self._pool.submit(self._find, self._light, image, width, known), []
 
     def ends(self, frame: Frame, *, live: bool) -> bool:
         """Whether a search counts from this frame on: the second after it began, or (`live`) the first after its end.
@@ -66,13 +59,13 @@ class Search(Closing):
         """
         if self._pending is None:
             return False
-        self._pending.since.append(frame)
-        return self._pending.found.done() if live else len(self._pending.since) >= DELAY
+        self._since.append(frame)
+        return self._pending.done() if live else len(self._since) >= DELAY
 
     def take(self) -> list[Face]:
         """The new faces that the search found, on the last frame; waits for it if need be."""
         pending, self._pending = self._pending, None
-        return [face for face in (self._carried(face, pending.since) for face in pending.found.result()) if face]
+        return [face for face in (self._carried(face, self._since) for face in pending.result()) if face]
 
     def refine(self, image: np.ndarray, box: Box) -> Face | None:
         """O-Net at a box, on the part of the frame around it: it would convert the whole frame otherwise."""

@@ -17,10 +17,10 @@ import numpy as np
 
 from fer_utils import paths
 from fer_utils.data import CLASSES
-from fer_utils.faces import LANDMARKS
+from fer_utils.faces import LANDMARKS, Closing
 from fer_utils.realtime._pipeline import Result
 from fer_utils.realtime.captures import add_sound
-from fer_utils.realtime.sources import Closing, Frame, Source
+from fer_utils.realtime.sources import Frame, Source
 from fer_utils.realtime.tracker import Track
 
 # Time in seconds, box and landmarks in the file's pixels, the label shown; what a row is: a face, a picture with no
@@ -44,13 +44,32 @@ class SinkError(ValueError):
     """An output that cannot be written."""
 
 
-class Table(Closing):
+class Output(Closing):
+    """A file to write, its name checked; `kind` begins its errors, and `count` of its `unit` have been written."""
+
+    kind, endings, unit = "output", (), ""
+
+    def __init__(self, path: str | Path) -> None:
+        self.path, self.count = Path(path).expanduser(), 0
+        self.ending = self.path.suffix.lower()
+        if self.ending not in self.endings:
+            raise SinkError(f"{self.kind}: the name must end in {', '.join(self.endings)}; got {self.path.name}")
+
+    def __str__(self) -> str:
+        return f"{self.path} ({self.count} {self.unit})"
+
+    def cannot(self, error: Exception) -> SinkError:
+        """The error to raise where the file cannot be written."""
+        return SinkError(f"{self.kind}: cannot write {self.path}: {getattr(error, 'strerror', None) or error}")
+
+
+class Table(Output):
     """Faces as numbers, one a line, on disk as soon as they are known: `.csv` or `.jsonl` (with `raw`)."""
 
+    kind, endings, unit = "table", (".csv", ".jsonl"), "rows"
+
     def __init__(self, path: str | Path, classes: tuple[str, ...] = CLASSES) -> None:
-        self.path, self.rows = Path(path).expanduser(), 0
-        if (suffix := self.path.suffix.lower()) not in (".csv", ".jsonl"):
-            raise SinkError(f"table: the name must end in .csv or .jsonl; got {self.path.name}")
+        super().__init__(path)
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
             # A name's bytes that are no UTF-8 (surrogates) are written as \\udce9, which JSON reads back.
@@ -58,8 +77,8 @@ class Table(Closing):
             _lock(self._file)
             self._file.truncate(0)
         except OSError as error:
-            raise SinkError(f"table: cannot write {self.path}: {error.strerror}") from None
-        if suffix == ".csv":
+            raise self.cannot(error) from None
+        if self.ending == ".csv":
             columns = (*COLUMNS[:-1], *classes, COLUMNS[-1])
             table = csv.DictWriter(self._file, columns, extrasaction="ignore", lineterminator="\n")
             table.writeheader()
@@ -82,12 +101,9 @@ class Table(Closing):
         try:
             for row in rows:
                 self._append(row)
-                self.rows += 1
+                self.count += 1
         except OSError as error:
-            raise SinkError(f"table: {self.path} ends after {self.rows} rows: {error.strerror}") from None
-
-    def __str__(self) -> str:
-        return f"{self.path} ({self.rows} rows)"
+            raise SinkError(f"table: {self.path} ends after {self.count} rows: {error.strerror}") from None
 
     def close(self) -> None:
         self._file.close()
@@ -115,34 +131,42 @@ def _lock(file: IO) -> None:
         pass
 
 
-class VideoSink(Closing):
-    """A video file, moved into place when closed, whatever ended the work: H.264, or VP9 in WebM.
+class AtOnce(Output):
+    """An output that is moved into place when it is closed, whatever ended the work."""
+
+    def __init__(self, path: str | Path) -> None:
+        super().__init__(path)
+        if self.path.is_dir():
+            raise SinkError(f"{self.kind}: {self.path} is a folder")
+        self._stack = ExitStack()
+        try:
+            self._temporary = self._stack.enter_context(paths.atomic(self.path))
+            self._temporary.touch()
+        except OSError as error:
+            raise self.cannot(error) from None
+
+
+class VideoSink(AtOnce):
+    """A video file: H.264, or VP9 in WebM.
 
     `fps` tells how long the last frame is shown. `sound_of` : the source whose sound is copied; where that fails, it is
     left out, with a note in the source's `notes`.
     """
 
+    endings, unit = CODECS, "frames"
+
     def __init__(self, path: str | Path, *, fps: float = 25.0, sound_of: Source | None = None) -> None:
-        self.path, self.fps, self.frames = Path(path).expanduser(), fps, 0
-        self._source, self._suffix = sound_of or Source(""), self.path.suffix.lower()
+        super().__init__(path)
+        self.fps, self._source = fps, sound_of or Source("")
         self._container = self._sound = self._packet = None
-        if self._suffix not in CODECS:
-            raise SinkError(f"output: the name must end in {', '.join(CODECS)}; got {self.path.name}")
-        if self.path.is_dir():
-            raise SinkError(f"output: {self.path} is a folder")
-        self._stack = ExitStack()
-        try:
-            self._temporary = self._stack.enter_context(paths.atomic(self.path))
-        except OSError as error:
-            raise SinkError(f"output: cannot write {self.path}: {error.strerror}") from None
 
     def write(self, image: np.ndarray, *, seconds: float | None = None) -> None:
         """Append a frame (uint8 [H, W, 3] RGB), fitted into the size of the first, shown from `seconds` on."""
         import av
 
-        if self.frames % 25 == 0 and shutil.disk_usage(self.path.parent).free < RESERVE:
-            raise SinkError(f"output: the disk of {self.path} is full; the video ends after {self.frames} frames")
-        seconds = self.frames / self.fps if seconds is None else seconds
+        if self.count % 25 == 0 and shutil.disk_usage(self.path.parent).free < RESERVE:
+            raise SinkError(f"output: the disk of {self.path} is full; the video ends after {self.count} frames")
+        seconds = self.count / self.fps if seconds is None else seconds
         if self._container is None:
             self._open(image, seconds)
         self._shown = max(seconds - self._start, self._shown + 1e-3)
@@ -150,27 +174,24 @@ class VideoSink(Closing):
         frame = av.VideoFrame.from_ndarray(cv2.cvtColor(_fit(image, self._size), cv2.COLOR_RGB2YUV_I420), "yuv420p")
         frame.time_base, frame.pts = CLOCK, round(self._shown / CLOCK)
         self._mux(frame, until=self._shown)
-        self.frames += 1
+        self.count += 1
 
     def close(self) -> None:
         """Finish the file and move it into place; without a frame nothing is left."""
-        frames, self.frames = self.frames, 0  # until they can be read
+        frames, self.count = self.count, 0  # until they can be read
         if not frames:
             self._temporary.unlink(missing_ok=True)
         elif self._container is not None:
             with self._stack:
                 self._mux(None, until=self._shown + 1 / self.fps)
-        self.frames, self._container, self._sound = frames, None, iter(())
-
-    def __str__(self) -> str:
-        return f"{self.path} ({self.frames} frames)"
+        self.count, self._container, self._sound = frames, None, iter(())
 
     def _open(self, image: np.ndarray, seconds: float) -> None:
         import av
 
         self._size = width, height = tuple(max(SMALLEST, side + side % 2) for side in image.shape[1::-1])
         self._start, self._shown = seconds, -1.0
-        codec, options, muxer = CODECS[self._suffix]
+        codec, options, muxer = CODECS[self.ending]
         self._container = av.open(str(self._temporary.absolute()), "w", container_options=muxer)
         rate = Fraction(self.fps).limit_denominator(1001)
         self._stream = self._container.add_stream(codec, rate, options, width=width, height=height, pix_fmt="yuv420p")
@@ -190,14 +211,14 @@ class VideoSink(Closing):
             if frame is None:
                 self._container.close()
         except av.FFmpegError as error:
-            raise SinkError(f"output: cannot write {self.path}: {error.strerror}") from None
+            raise self.cannot(error) from None
 
     def _add_sound(self, until: float) -> None:
         import av
 
         try:
             if self._sound is None:
-                self._sound = add_sound(self._source, self._container, self._suffix, self._source.start + self._start)
+                self._sound = add_sound(self._source, self._container, self.ending, self._source.start + self._start)
             while packet := self._packet or next(self._sound, None):
                 self._packet = packet
                 if packet.pts * packet.time_base >= until:

@@ -7,12 +7,11 @@ import threading
 import time
 from collections import deque
 from collections.abc import Iterable, Iterator
-from contextlib import AbstractContextManager
 from dataclasses import dataclass
 
 import numpy as np
 
-from fer_utils.faces import ImageError
+from fer_utils.faces import Closing, ImageError
 from fer_utils.faces.preprocess import to_uint8
 
 CLIP = "clip"
@@ -61,13 +60,6 @@ def as_frame(image: np.ndarray) -> np.ndarray:
         raise ImageError(f"image: must be [H, W] or [H, W, 1, 3 or 4] and not empty; got {list(image.shape)}")
     image = to_uint8(image).reshape(*image.shape[:2], channels)
     return np.ascontiguousarray(np.broadcast_to(image, (*image.shape[:2], 3)) if channels == 1 else image[:, :, :3])
-
-
-class Closing(AbstractContextManager):
-    """What has a `close()` that leaving the `with` block calls; a second call does nothing."""
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
 
 
 class Source(Closing):

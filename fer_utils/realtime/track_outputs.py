@@ -2,35 +2,21 @@
 
 import csv
 from collections import Counter, defaultdict
-from contextlib import ExitStack
 from pathlib import Path
 
-from fer_utils import paths
 from fer_utils.realtime._pipeline import Result
-from fer_utils.realtime.sinks import SinkError
-from fer_utils.realtime.sources import Closing
+from fer_utils.realtime.sinks import AtOnce, SinkError
 from fer_utils.realtime.tracker import UNCERTAIN, Track
 
 MOMENTS = 10_000  # frames that are drawn, at least; of a longer run every second one, every fourth …
 
 
-class _AtEnd(Closing):
-    """A file that is written when it is closed, whatever ended the work."""
-
-    kind, suffixes, unit = "", ("",), ""
+class _AtEnd(AtOnce):
+    """A file that is written when it is closed."""
 
     def __init__(self, path: str | Path, classes: tuple[str, ...]) -> None:
-        self.path, self.classes, self._stack, self.count = Path(path).expanduser(), classes, ExitStack(), 0
-        if self.path.suffix.lower() not in self.suffixes:
-            raise SinkError(f"{self.kind}: the name must end in {', '.join(self.suffixes)}; got {self.path.name}")
-        try:
-            self._temporary = self._stack.enter_context(paths.atomic(self.path))
-            self._temporary.touch()
-        except OSError as error:
-            raise SinkError(f"{self.kind}: cannot write {self.path}: {error.strerror}") from None
-
-    def __str__(self) -> str:
-        return f"{self.path} ({self.count} {self.unit})"
+        super().__init__(path)
+        self.classes = classes
 
     def close(self) -> None:
         temporary, self._temporary = self._temporary, None
@@ -45,7 +31,7 @@ class TrackTable(_AtEnd):
     Probabilities are the smoothed ones; shares are of its frames, `uncertain` included.
     """
 
-    kind, suffixes, unit = "tracks", (".csv",), "tracks"
+    kind, endings, unit = "tracks", (".csv",), "tracks"
 
     def __init__(self, path: str | Path, classes: tuple[str, ...]) -> None:
         super().__init__(path, classes)
@@ -77,7 +63,7 @@ class TrackTable(_AtEnd):
 class Timeline(_AtEnd):
     """The longest tracks' smoothed probabilities over time, as a picture."""
 
-    kind, suffixes, unit = "plot", (".png", ".svg", ".pdf"), "frames"
+    kind, endings, unit = "plot", (".png", ".svg", ".pdf"), "frames"
 
     def __init__(self, path: str | Path, classes: tuple[str, ...]) -> None:
         try:
@@ -98,4 +84,4 @@ class Timeline(_AtEnd):
 
     def _save(self, path: Path) -> None:
         figure = self._draw(self._moments, title="Smoothed probabilities of apparent expressions")
-        figure.savefig(path, dpi=200, format=self.path.suffix[1:].lower())
+        figure.savefig(path, dpi=200, format=self.ending[1:])

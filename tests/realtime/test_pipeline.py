@@ -119,7 +119,7 @@ def test_a_live_view_never_waits_for_a_search_and_takes_it_when_it_is_done(pipe)
         assert [result.frame.index for result in results if result.is_detection_frame] == [10]
     finally:
         done.set()
-    pipe.search._pending.found.result()
+    pipe.search._pending.result()
     assert len(pipe(Frame(image, 2.0, 31), live=True).tracks) == 2
 
 

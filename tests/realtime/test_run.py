@@ -435,16 +435,3 @@ def test_a_run_can_be_ended_from_outside(model, film):
     summary = run(film, settings=Settings(model=model), log=lambda _: None, on_result=seven)
     assert summary.frames == len(seen) == 7
     assert seen[0].shape == (480, 640, 3)
-
-
-def test_old_names_of_options_work_with_a_warning(model, film, capsys):
-    options = ["--source", str(film), "--headless", "--model", model, "--max-frames", "6"]
-    assert main([*options, "--every", "3", "--uncertain", "1"]) == 0
-    said = capsys.readouterr()
-    assert "a detection frame every 3 frames" in said.out and "track 1: uncertain 6" in said.out
-    assert [line.split(";")[0] for line in said.err.splitlines()] == [
-        "warning: --every is now --detect-every", "warning: --uncertain is now --min-confidence",
-    ]
-    with pytest.raises(SystemExit):
-        main(["--help"])
-    assert "--every" not in (told := capsys.readouterr().out) and "--detect-every" in told

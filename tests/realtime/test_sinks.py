@@ -61,7 +61,7 @@ def test_csv_is_complete_after_every_row(tmp_path):
             table.write(a_result(a_track()))
             with open(path, encoding="utf-8", newline="") as file:
                 rows = list(csv.DictReader(file))
-            assert len(rows) == table.rows == count, "rows must be on disk at once: Ctrl-C may come next"
+            assert len(rows) == table.count == count, "rows must be on disk at once: Ctrl-C may come next"
     assert tuple(rows[0]) == (*COLUMNS[:-1], *CLASSES, "status")
     assert rows[0]["name"] == "face, 1.png"
     assert float(rows[2]["Happy"]) == 0.7
@@ -113,7 +113,7 @@ def test_a_video_is_playable_and_red_stays_red(tmp_path, name):
         for _ in range(5):
             sink.write(RED)
     frames = tools.read_video(tmp_path / name)
-    assert len(frames) == sink.frames == 5
+    assert len(frames) == sink.count == 5
     red, green, blue = frames[2].reshape(-1, 3).mean(0)
     assert red > 200 and green < 60 and blue < 60
 
