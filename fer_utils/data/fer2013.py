@@ -28,7 +28,6 @@ class Fer2013:
     origin, notes : where it came from, and remarks for `describe`.
     is_sample : the embedded synthetic sample, not FER2013.
     official_splits : False when PublicTest and PrivateTest could not be told apart.
-    rows : int32 [N], row in the loaded file.
 
     Examples
     --------
@@ -43,7 +42,6 @@ class Fer2013:
     origin: str
     is_sample: bool
     official_splits: bool
-    rows: np.ndarray
     notes: tuple[str, ...] = ()
 
     def __len__(self) -> int:
@@ -51,8 +49,8 @@ class Fer2013:
 
     def take(self, index: np.ndarray) -> "Fer2013":
         """The samples of an index array or a mask, in that order."""
-        return replace(self, images=self.images[index], labels=self.labels[index], usage=self.usage[index],
-                       votes=None if self.votes is None else self.votes[index], rows=self.rows[index])
+        votes = None if self.votes is None else self.votes[index]
+        return replace(self, images=self.images[index], labels=self.labels[index], usage=self.usage[index], votes=votes)
 
     def split(self, split: str) -> "Fer2013":
         """The samples of one split ("Training", "PublicTest" or "PrivateTest"), in file order."""
@@ -100,8 +98,7 @@ def load(source: str | Path | None = None, *, votes: str | Path | None = None) -
         raise DataError(f"{place} holds no FER2013; {readers.EXPECTED}")
     raw = readers.Raw(**_cached(path, lambda: readers.read(path)._asdict()))
     origin = "the embedded sample" if is_sample else str(path)
-    fer = Fer2013(raw.images, raw.labels, raw.usage, None, origin, is_sample, bool(raw.official_splits),
-                  np.arange(len(raw.labels), dtype=np.int32))
+    fer = Fer2013(raw.images, raw.labels, raw.usage, None, origin, is_sample, bool(raw.official_splits))
     if votes is not None and (is_sample or len(raw.votes)):
         raise DataError(f"votes must be None for {origin}, which brings its own; got {votes}")
     if len(raw.votes):

@@ -39,7 +39,6 @@ class Landmarks:
     ----------
     points : float32 [N, 5, 2], x and y in the order of `LANDMARKS`; NaN where no face was found.
     scores : float32 [N], MTCNN's probability of a face, 0–1; 0 = none found.
-    boxes : float32 [N, 4], x, y, width, height, not cut at the border; NaN = none found.
     passes : uint8 [N], which of `PASSES` found the face, counted from 1; 0 = none.
 
     Examples
@@ -50,14 +49,13 @@ class Landmarks:
 
     points: np.ndarray
     scores: np.ndarray
-    boxes: np.ndarray
     passes: np.ndarray
 
     @staticmethod
     def empty(count: int) -> "Landmarks":
         """`count` images without a face."""
-        points, boxes = (np.full((count, *shape), np.nan, np.float32) for shape in ((5, 2), (4,)))
-        return Landmarks(points, np.zeros(count, np.float32), boxes, np.zeros(count, np.uint8))
+        points = np.full((count, 5, 2), np.nan, np.float32)
+        return Landmarks(points, np.zeros(count, np.float32), np.zeros(count, np.uint8))
 
     def __len__(self) -> int:
         return len(self.points)
@@ -89,10 +87,9 @@ class Landmarks:
 
     def mirrored(self) -> "Landmarks":
         """Landmarks found in mirrored images, as landmarks of the images themselves."""
-        points, boxes = self.points[:, MIRRORED].copy(), self.boxes.copy()
+        points = self.points[:, MIRRORED].copy()
         points[:, :, 0] = SIDE - 1 - points[:, :, 0]
-        boxes[:, 0] = SIDE - boxes[:, 0] - boxes[:, 2]
-        return Landmarks(points, self.scores, boxes, self.passes)
+        return Landmarks(points, self.scores, self.passes)
 
 
 @dataclass(frozen=True)
@@ -142,7 +139,7 @@ class DetectorConfig:
         same = np.linalg.norm(result.points - other.points, axis=2).mean(axis=1) < MIRROR_ERROR  # False for NaN
         better = (other.scores > result.scores) & ~same
         result.put(better, other.take(better))
-        for one, two in ((result.points, other.points), (result.scores, other.scores), (result.boxes, other.boxes)):
+        for one, two in ((result.points, other.points), (result.scores, other.scores)):
             one[same] = (one[same] + two[same]) / 2
         return result
 
@@ -154,7 +151,6 @@ class DetectorConfig:
                 # FER2013 shows one face a frame: the large and certain one, not a small one beside it.
                 face = max(candidates, key=lambda f: f.score * f.box[2] * f.box[3])
                 result.points[row] = (face.landmarks + 0.5) / self.scale - 0.5 - self.margin
-                result.boxes[row] = np.array(face.box) / self.scale - [self.margin, self.margin, 0, 0]
                 result.scores[row], result.passes[row] = face.score, 1
         return result
 
@@ -253,9 +249,9 @@ def _find(images: np.ndarray, hashes: np.ndarray, folder: Path) -> tuple[Landmar
 
 def _write(path: Path, hashes: np.ndarray, landmarks: Landmarks) -> None:
     """float16 keeps 1/64 pixel: far finer than MTCNN is right."""
-    half = {name: getattr(landmarks, name).astype(np.float16) for name in ("points", "scores", "boxes")}
+    points, scores = landmarks.points.astype(np.float16), landmarks.scores.astype(np.float16)
     with paths.atomic(path) as temporary:
-        np.savez_compressed(temporary, hashes=hashes, passes=landmarks.passes, **half)
+        np.savez_compressed(temporary, hashes=hashes, points=points, scores=scores, passes=landmarks.passes)
 
 
 def _read(path: Path, hashes: np.ndarray, result: Landmarks) -> np.ndarray:

@@ -17,8 +17,7 @@ from fer_utils.figures.style import GRAY, MUTED, colors_of, legend, panels
 DASHED = {"color": GRAY, "linewidth": 1, "linestyle": (0, (3, 2))}
 
 
-def bars(table: pd.DataFrame, *, title: str, label: str, horizontal: bool = False, number: str = "%.0f",
-         errors: pd.DataFrame | None = None, marks: pd.Series | None = None) -> Figure:
+def bars(table: pd.DataFrame, *, title: str, label: str, horizontal: bool = False, number: str = "%.0f") -> Figure:
     """Draw grouped bars with their numbers: a group a row of the table, a bar a column.
 
     Parameters
@@ -26,8 +25,6 @@ def bars(table: pd.DataFrame, *, title: str, label: str, horizontal: bool = Fals
     table : DataFrame of numbers; the columns' names are the legend
     label, number : the quantity with its unit, printf-style format of the numbers at the bars
     horizontal : bars to the right, for long names
-    errors : DataFrame shaped as `table`, half the width of each interval of horizontal bars
-    marks : Series, a dashed line across each group; its name is the legend
 
     Examples
     --------
@@ -39,14 +36,8 @@ def bars(table: pd.DataFrame, *, title: str, label: str, horizontal: bool = Fals
     names = ["\n".join(textwrap.fill(line, 36 if horizontal else 12) for line in parts) for parts in lines]
     table.set_axis(names).plot(kind="barh" if horizontal else "bar", ax=axis, color=colors_of(table.columns), width=0.8,
                                rot=0, legend=False)
-    for container, name in zip(list(axis.containers), table.columns, strict=True):
-        ends, place = table[name], [bar.get_y() + bar.get_height() / 2 for bar in container]
-        if errors is not None:
-            axis.errorbar(ends, place, xerr=errors[name], fmt="none", color="black", linewidth=1, capsize=2)
-        axis.bar_label(container, fmt=number, padding=2 if errors is None else 12, fontsize=8, color=GRAY)
-    if marks is not None:
-        place = np.arange(len(marks))
-        axis.hlines(marks, place - 0.44, place + 0.44, **DASHED | {"color": "black"}, label=marks.name)
+    for container in axis.containers:
+        axis.bar_label(container, fmt=number, padding=2, fontsize=8, color=GRAY)
     if horizontal:
         axis.invert_yaxis()
     axis.set(**{"xlabel" if horizontal else "ylabel": label, "ylabel" if horizontal else "xlabel": ""})
@@ -151,7 +142,7 @@ def intervals(table: pd.DataFrame, *, row: str, value: str, title: str, label: s
 
 def curves(table: pd.DataFrame, *, x: str, y: str, title: str, series: str = "", panel: str = "",
            xlabel: str | None = None, ylabel: str | None = None, columns: int = 2, height: float = 2.4,
-           sharey: bool = True, reference: Sequence[float] = (), **options: Any) -> Figure:
+           reference: Sequence[float] = (), **options: Any) -> Figure:
     """Draw line charts as small multiples.
 
     Parameters
@@ -159,7 +150,7 @@ def curves(table: pd.DataFrame, *, x: str, y: str, title: str, series: str = "",
     table : DataFrame in long form; its columns low and high, if any, are drawn as a band
     x, y, series, panel : its columns: along, up, what has a colour, what has a panel
     xlabel, ylabel : other names for `x` and `y`
-    columns, height, sharey : panels side by side, inches of a line of panels, whether they have one scale
+    columns, height : panels side by side, inches of a line of panels
     reference : height of a dashed line at the left and at the right edge (chance, no change, the diagonal)
     **options : of `Axes.set`, for every panel, such as ``ylim=(0, 100)``
 
@@ -171,7 +162,7 @@ def curves(table: pd.DataFrame, *, x: str, y: str, title: str, series: str = "",
     table = table.assign(series=table.get(series, ""), panel=table.get(panel, ""))
     names, colors = table["panel"].unique(), colors_of(table["series"])
     rows, columns = -(-len(names) // columns), min(columns, len(names))
-    figure, axes = panels(rows, columns, height=height * rows + 0.6, title=title, sharey=sharey)
+    figure, axes = panels(rows, columns, height=height * rows + 0.6, title=title, sharey=True)
     for axis, name in zip(axes.flat, names, strict=False):
         if len(reference):
             axis.plot([0, 1], reference, **DASHED, transform=axis.get_yaxis_transform())
@@ -216,16 +207,14 @@ def robustness_curves(tables: Mapping[str, pd.DataFrame], *, title: str, value: 
     return curves(pd.concat(parts), x="severity", y=value, series="model", panel="panel", title=title, **options)
 
 
-def heatmaps(tables: Mapping[str, pd.DataFrame], *, title: str, xlabel: str = "", ylabel: str = "", texts: Any = True,
-             diagonal: bool = False, lowest: float = 0) -> Figure:
+def heatmaps(tables: Mapping[str, pd.DataFrame], *, title: str, xlabel: str = "", ylabel: str = "",
+             diagonal: bool = False) -> Figure:
     """Draw tables of percent as heatmaps with their numbers, two side by side.
 
     Parameters
     ----------
     tables : panel → DataFrame of float, 0–100
-    texts : array of str to write into the cells instead of the rounded percent
     diagonal : frame the cells whose row and column mean the same
-    lowest : percent of the palest colour
 
     Examples
     --------
@@ -237,8 +226,8 @@ def heatmaps(tables: Mapping[str, pd.DataFrame], *, title: str, xlabel: str = ""
     figure, axes = panels(rows, columns, height=0.35 + (3.3 if columns == 1 else 3.6) * rows, title=title)
     for axis, (name, table) in zip(axes.flat, tables.items(), strict=False):
         # Twice the range, so that no cell is too dark for black text.
-        sns.heatmap(table, ax=axis, vmin=lowest, vmax=200 - lowest, cmap="Blues", cbar=False, annot=texts,
-                    fmt=".0f" if texts is True else "", annot_kws={"color": "black", "fontsize": 8})
+        sns.heatmap(table, ax=axis, vmin=0, vmax=200, cmap="Blues", cbar=False, annot=True, fmt=".0f",
+                    annot_kws={"color": "black", "fontsize": 8})
         for place in range(min(table.shape) if diagonal else 0):
             axis.add_patch(Rectangle((place, place), 1, 1, fill=False, edgecolor=GRAY, linewidth=1.2))
         axis.set(title=name, xlabel=xlabel, ylabel=ylabel)

@@ -11,8 +11,7 @@ POINT_COLORS = ("#882255", "#CC6677", "#999933", "#332288", "#6699CC")  # eyes r
 
 
 def face_grid(images: Sequence, *, title: str, rows: Sequence[str] = (), columns: Sequence[str] = (),
-              captions: Sequence = (), points: Sequence[np.ndarray] = (), lines: Sequence[float] = (),
-              wrap: int | None = None) -> Figure:
+              captions: Sequence = (), points: Sequence[np.ndarray] = (), wrap: int | None = None) -> Figure:
     """Show images in rows and columns.
 
     Parameters
@@ -21,13 +20,11 @@ def face_grid(images: Sequence, *, title: str, rows: Sequence[str] = (), columns
     rows, columns : texts at the left of each row, above each column
     captions : texts below the images, nested as they are
     points : for each row float [images, 5, 2], landmarks (x, y) in the images' pixels
-    lines : heights of guide lines in pixels
     wrap : `images` and `captions` are not nested, and are laid in lines of so many
 
     Examples
     --------
-    >>> figure = face_grid([fer.images[:8], augmented[:8]], rows=["before", "after"], title="Augmentation")
-    >>> figures.show(figure, "augmentation")
+    >>> face_grid([fer.images[:8], augmented[:8]], rows=["before", "after"], title="Augmentation")
     """
     if wrap:
         lines_of = [slice(start, start + wrap) for start in range(0, max(len(images), 1), wrap)]
@@ -46,7 +43,6 @@ def face_grid(images: Sequence, *, title: str, rows: Sequence[str] = (), columns
     for r, c in ((r, c) for r, row in enumerate(images) for c in range(len(row))):
         axis = axes[r, c]
         axis.imshow(images[r][c], cmap="gray", vmin=0, vmax=255, interpolation="nearest")  # as stored; and small files
-        axis.hlines(lines, *axis.get_xlim(), color="white", linewidth=0.6, alpha=0.7)
         if len(points):
             axis.scatter(*np.asarray(points[r][c]).T, s=14, c=POINT_COLORS, edgecolors="white", linewidths=0.5)
         if len(captions):
@@ -58,23 +54,19 @@ def face_grid(images: Sequence, *, title: str, rows: Sequence[str] = (), columns
     return figure
 
 
-def landmark_scatter(points: Mapping[str, np.ndarray], *, title: str, seed: int = 2013) -> Figure:
+def landmark_scatter(points: Mapping[str, np.ndarray], *, title: str) -> Figure:
     """Show where landmarks lie in the 48-pixel frame: for each of the five a cloud of 1,500 faces and the mean of all.
 
-    Parameters
-    ----------
-    points : panel → float [N, 5, 2], (x, y) in pixels; faces with NaN are left out
-    seed : decides which faces are drawn
+    `points`: panel → float [N, 5, 2], (x, y) in pixels; faces with NaN are left out.
 
     Examples
     --------
-    >>> figure = landmark_scatter({"before": marks.points, "after": moved}, title="Landmarks")
-    >>> figures.show(figure, "align_scatter")
+    >>> landmark_scatter({"before": marks.points, "after": moved}, title="Landmarks")
     """
     figure, axes = panels(1, len(points), height=WIDTH / len(points) + 0.2, title=title)
     for axis, (name, places) in zip(axes[0], points.items(), strict=True):
         places = places[np.isfinite(places).all(axis=(1, 2))]
-        chosen = np.random.default_rng(seed).permutation(len(places))[:1500]
+        chosen = np.random.default_rng(2013).permutation(len(places))[:1500]
         for cloud, color in zip(places.transpose(1, 2, 0), POINT_COLORS, strict=True):
             axis.scatter(*cloud[:, chosen], s=2, color=color, alpha=0.25, linewidths=0)
             axis.scatter(*cloud.mean(axis=1), s=40, color="white", edgecolors="black", linewidths=1, zorder=3)

@@ -74,15 +74,11 @@ def before_after(before: Sequence[Any], after: Sequence[Any], *, title: str) -> 
 def faithfulness_curves(share: np.ndarray, curves: np.ndarray, *, title: str) -> Figure:
     """Draw the class's mean probability while superpixels are hidden (left) and shown (right), against random order.
 
-    Parameters
-    ----------
-    share : float [K], share of the superpixels changed, 0–1
-    curves : float [N, 4, K], probability 0–1 of each face: deletion, insertion, and the same in random order; bands
-        hold the middle half of the faces
+    `share`: float [K], share of the superpixels changed, 0–1. `curves`: float [N, 4, K], probability 0–1 of each face:
+    deletion, insertion, and the same in random order; bands hold the middle half of the faces.
 
     Examples
     --------
-    >>> study, _ = read_study("xception")
     >>> faithfulness_curves(study.share, study.curves, title=f"Mean of {len(study)} faces")
     """
     areas = np.trapezoid(curves.mean(0), share)

@@ -11,27 +11,25 @@ from fer_utils.data import CLASSES, class_colors
 from fer_utils.figures.style import GRAY, legend, panels
 
 GAP = 0.3  # seconds; a longer gap in a track is drawn as a gap, where frames come more often
+TRACKS = 4  # of a timeline
+FPS = 30  # frames a second, for which a budget is marked
 
 
-def timeline(moments: Sequence[tuple[float, Sequence]], *, title: str, tracks: int = 4) -> Figure:
-    """Draw the smoothed probabilities of the longest tracks over time, as bands that fill 0–1.
+def timeline(moments: Sequence[tuple[float, Sequence]], *, title: str) -> Figure:
+    """Draw the smoothed probabilities of the four longest tracks over time, as bands that fill 0–1.
 
-    Parameters
-    ----------
-    moments : (seconds, classified tracks) of each frame in order; a track has id (int), classes (FER2013's without),
-        probabilities (float [K], 0–1)
-    tracks : how many of the longest are drawn
+    `moments`: (seconds, classified tracks) of each frame in order; a track has id (int), classes (FER2013's without),
+    probabilities (float [K], 0–1).
 
     Examples
     --------
-    >>> figure = timeline(live.moments, title="Smoothed probabilities")
-    >>> figures.show(figure, "realtime_timeline")
+    >>> timeline(live.moments, title="Smoothed probabilities")
     """
     rows = [(seconds, track.id, *track.probabilities) for seconds, seen in moments for track in seen]
     classes = next((getattr(track, "classes", CLASSES) for _, seen in moments for track in seen), CLASSES)
     table = pd.DataFrame(rows, columns=["seconds", "track", *classes])
     gap = max(GAP, 2.5 * pd.Series([seconds for seconds, _ in moments], dtype=float).diff().median())
-    longest = sorted(table["track"].value_counts().index[:tracks])
+    longest = sorted(table["track"].value_counts().index[:TRACKS])
     figure, axes = panels(max(len(longest), 1), 1, height=0.9 + 1.6 * max(len(longest), 1), title=title, sharex=True)
     for axis, number in zip(axes[:, 0], longest, strict=False):
         own = table[table["track"] == number]
@@ -47,18 +45,14 @@ def timeline(moments: Sequence[tuple[float, Sequence]], *, title: str, tracks: i
     return figure
 
 
-def stage_budget(stages: Mapping[str, np.ndarray], *, title: str, fps: float = 30.0) -> Figure:
-    """Draw mean milliseconds by stage as two bars: detection frames and tracking frames.
+def stage_budget(stages: Mapping[str, np.ndarray], *, title: str) -> Figure:
+    """Draw mean milliseconds by stage as two bars: detection frames and tracking frames; dashed: 30 frames a second.
 
-    Parameters
-    ----------
-    stages : stage → float [N], milliseconds of each frame; "detect" is above 0 in detection frames
-    fps : a dashed line marks the time that so many frames a second leave
+    `stages`: stage → float [N], milliseconds of each frame; "detect" is above 0 in detection frames.
 
     Examples
     --------
-    >>> figure = stage_budget(summary.stages, title="Work for a frame, by stage")
-    >>> figures.show(figure, "realtime_budget")
+    >>> stage_budget(summary.stages, title="Work for a frame, by stage")
     """
     table = pd.DataFrame(dict(stages))
     groups = table.groupby(np.where(table["detect"] > 0, "detection frames", "tracking frames"))
@@ -71,8 +65,8 @@ def stage_budget(stages: Mapping[str, np.ndarray], *, title: str, fps: float = 3
     totals = means.sum(axis=1)
     for row, total in enumerate(totals):
         axis.text(total, row, f"  {total:.1f} ms", va="center", color=GRAY)
-    axis.axvline(1000 / fps, color="black", linestyle="--", linewidth=1, label=f"{fps:.0f} frames a second")
-    axis.set(xlabel="mean milliseconds a frame", xlim=(0, 1.2 * max(totals.max(), 1000 / fps)))
+    axis.axvline(1000 / FPS, color="black", linestyle="--", linewidth=1, label=f"{FPS} frames a second")
+    axis.set(xlabel="mean milliseconds a frame", xlim=(0, 1.2 * max(totals.max(), 1000 / FPS)))
     axis.invert_yaxis()
     axis.grid(axis="y", visible=False)
     legend(figure, axis, handlelength=1)

@@ -23,13 +23,7 @@ ACCENT, GRAY, MUTED = SERIES[0], "#4D4D4D", "#BFBFBF"  # of these only ACCENT an
 
 
 def use() -> None:
-    """Set Matplotlib's defaults for the whole project.
-
-    Examples
-    --------
-    >>> from fer_utils import figures
-    >>> figures.use()
-    """
+    """Set Matplotlib's defaults for the whole project: `figures.use()` in a notebook's first cell."""
     mpl.rcParams.update({
         "figure.dpi": DPI / 2, "savefig.dpi": DPI, "figure.figsize": (WIDTH, 3.2), "image.cmap": "gray",
         "figure.titlesize": 11, "figure.titleweight": "bold", "figure.constrained_layout.use": True, "font.size": 9,
@@ -78,8 +72,7 @@ def show(figure: Figure, name: str) -> Image:
 
     Examples
     --------
-    >>> figure = figures.face_grid([fer.images[:8]], title="Faces")
-    >>> figures.show(figure, "fer")
+    >>> figures.show(figures.face_grid([fer.images[:8]], title="Faces"), "fer")
     """
     path = save(figure, name)
     plt.close(figure)

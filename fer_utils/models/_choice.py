@@ -1,6 +1,5 @@
 """Which classifier real time takes when none is named, and what there is to choose from."""
 
-import timeit
 from collections.abc import Iterator
 
 import numpy as np
@@ -33,16 +32,10 @@ def suitable(*, live: bool = False, **options: object) -> Classifier:
     """
     first, *others = preferred()
     classifier = Classifier(first, **options)
-    if live and others and milliseconds(classifier, repeats=3) > SLOW:
+    if live and others and np.median(classifier.latency(3)) > SLOW:
         classifier.close()
         return Classifier(others[0], **options)
     return classifier
-
-
-def milliseconds(classifier: Classifier, *, repeats: int = 20) -> float:
-    """Median time of one face on this machine now, after one that is not timed."""
-    face = np.full((1, classifier.size, classifier.size, 3), 127, np.float32)
-    return 1000 * float(np.median(timeit.repeat(lambda: classifier.predict(face), number=1, repeat=repeats + 1)[1:]))
 
 
 def overview(*, threads: int = 0) -> Iterator[str]:
@@ -53,4 +46,5 @@ def overview(*, threads: int = 0) -> Iterator[str]:
         accuracy = f"{100 * scores['accuracy']:.1f} %" if scores else "–"
         megabytes = (paths.models_dir() / f"{name}.onnx").stat().st_size / 1e6
         with Classifier(name, threads=threads, own=()) as classifier:
-            yield f"{name:<24}{accuracy:>12}{milliseconds(classifier):>12.1f}{megabytes:>8.1f}"
+            milliseconds = np.median(classifier.latency(20))
+        yield f"{name:<24}{accuracy:>12}{milliseconds:>12.1f}{megabytes:>8.1f}"

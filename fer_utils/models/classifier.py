@@ -10,6 +10,7 @@ import hashlib
 import json
 import os
 import re
+import timeit
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -128,6 +129,12 @@ class Classifier(face_tools.Closing):
         starts = range(0, max(1, len(faces)), CHUNK)
         crops = (face_tools.to_inputs(faces[i : i + CHUNK], size=self.size) for i in starts)
         return np.concatenate([self.predict(inputs) for inputs in crops])
+
+    def latency(self, repeats: int) -> np.ndarray:
+        """Milliseconds of one face on this machine now, float64 [repeats], after a tenth as many that are not timed."""
+        face, warmup = np.full((1, self.size, self.size, 3), 127, np.float32), -(-repeats // 10)
+        seconds = timeit.repeat(lambda: self.predict(face), number=1, repeat=warmup + repeats)
+        return 1000 * np.array(seconds[warmup:])
 
     def _gives_logits(self) -> bool:
         """Whether noise, dark and bright, gives logits; ModelError when it gives neither these nor probabilities."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 import gc
 import json
 import logging
-import timeit
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -210,21 +209,12 @@ def parity(model: keras.Model, path: str | Path, inputs: np.ndarray) -> float:
         return float(np.abs(wanted - classifier.predict(inputs)).max())
 
 
-def latency(path: str | Path, *, batch: int = 1, repeats: int = 100, warmup: int = 10, threads: int = 0) -> np.ndarray:
-    """Times of one batch of noise through an ONNX file, in milliseconds: float64 [repeats].
-
-    Parameters
-    ----------
-    path : the `.onnx` file.
-    batch : faces in it.
-    repeats, warmup : timed passes, after untimed ones.
-    threads : see `Classifier`.
+def latency(path: str | Path, *, repeats: int = 100) -> np.ndarray:
+    """Times of one face through an ONNX file on this machine, in milliseconds: float64 [repeats].
 
     Examples
     --------
     >>> float(np.median(latency("models/resnet18.onnx", repeats=20)))
     """
-    inputs = np.random.default_rng(2013).uniform(0, 255, (batch, INPUT_SIZE, INPUT_SIZE, 3)).astype(np.float32)
-    with Classifier(path, threads=threads, check=False) as classifier:
-        seconds = timeit.repeat(lambda: classifier.predict(inputs, batch=batch), number=1, repeat=warmup + repeats)
-    return 1000 * np.array(seconds[warmup:])
+    with Classifier(path, check=False) as classifier:
+        return classifier.latency(repeats)

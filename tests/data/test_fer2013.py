@@ -31,9 +31,8 @@ def write_csv(folder, raw=RAW):
 
 
 def make(images, labels, split) -> Fer2013:
-    n = len(images)
     return Fer2013(np.asarray(images, np.uint8), np.asarray(labels, np.int8), np.asarray(split, np.int8), None, "test",
-               False, True, np.arange(n, dtype=np.int32))
+                   False, True)
 
 
 # --------------------------------------------------------------------------------------------- loading, caching
@@ -50,9 +49,7 @@ def test_every_form_loads_to_equal_arrays_again_from_the_cache_and_from_a_folder
         np.testing.assert_array_equal(fer.images, RAW.images)
         np.testing.assert_array_equal(fer.labels, RAW.labels)
         np.testing.assert_array_equal(fer.usage, RAW.usage)
-        np.testing.assert_array_equal(fer.rows, np.arange(35))
-        types = [str(a.dtype) for a in (fer.images, fer.labels, fer.usage, fer.rows)]
-        assert types == ["uint8", "int8", "int8", "int32"]
+        assert [str(a.dtype) for a in (fer.images, fer.labels, fer.usage)] == ["uint8", "int8", "int8"]
         assert fer.images.shape == (35, 48, 48) and fer.votes is None
         assert not fer.is_sample and fer.official_splits is True and fer.title_note == ""
     assert data.load(path).origin == str(path)
@@ -305,11 +302,10 @@ def test_votes_that_do_not_exist_or_meet_the_sample(tmp_path, monkeypatch):
 def test_split_take_and_counts(tmp_path):
     fer = data.load(write_csv(tmp_path), votes=write_votes(tmp_path / "v.csv", RAW))
     public = fer.split("PublicTest")
-    np.testing.assert_array_equal(public.rows, np.flatnonzero(RAW.usage == 1))
     np.testing.assert_array_equal(public.images, RAW.images[RAW.usage == 1])
     np.testing.assert_array_equal(public.votes, fer.votes[RAW.usage == 1])
     assert len(fer.take(np.zeros(35, bool))) == 0
-    np.testing.assert_array_equal(fer.take(np.array([5, 1])).rows, [5, 1])
+    np.testing.assert_array_equal(fer.take(np.array([5, 1])).images, RAW.images[[5, 1]])
     counts = fer.counts()
     assert counts.shape == (3, 7) and counts.sum() == 35
     assert counts[1, 3] == ((RAW.usage == 1) & (RAW.labels == 3)).sum()
