@@ -18,11 +18,9 @@ _COLUMNS = (("emotion", "label", "labels"), ("pixels", "image", "img", "img_byte
 
 
 def rows(stream: BinaryIO, where: str) -> Iterator[tuple[str, str | bytes, str | None]]:
-    """Label, pixels and split of each row; `where` for messages.
+    """Label (class name or FER2013's number), pixels (text or an encoded picture) and split (or None) of each row.
 
-    A label is a class's name, or FER2013's number where the column is called `emotion`; pixels are decimal text or an
-    encoded picture; the split is None without such a column. DataError when pyarrow is missing, the file is damaged or
-    has other columns.
+    DataError, with `where`, when pyarrow is missing, the file is damaged or has other columns.
     """
     try:
         import pyarrow

@@ -80,9 +80,7 @@ def load(source: str | Path | None = None, *, votes: str | Path | None = None) -
     votes : FER+'s fer2013new.csv; else FER_PLUS, or the file of that name beside the data, in FER_DATA's folder or in
         data/.
 
-    Raises
-    ------
-    DataError, naming file and line, when data or votes are missing or broken, or do not belong together.
+    DataError names file and line when data or votes are missing or broken, or do not belong together.
 
     Examples
     --------

@@ -27,12 +27,7 @@ class ClipTruth(NamedTuple):
 
 
 def clip_path() -> Path:
-    """The clip: 200 frames of 640 × 480 pixels, 8 s at 25 frames/s (mp4, MPEG-4 Part 2).
-
-    Examples
-    --------
-    >>> capture = cv2.VideoCapture(str(clip_path()))
-    """
+    """The clip: 200 frames of 640 × 480 pixels, 8 s at 25 frames/s (mp4, MPEG-4 Part 2)."""
     return _FOLDER / "clip.mp4"
 
 
@@ -47,7 +42,5 @@ def clip_truth() -> list[ClipTruth]:
     with open(_FOLDER / "clip_truth.csv", newline="", encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
     sides = ("x", "y", "width", "height")
-    return [
-        ClipTruth(tuple(float(row[side]) for side in sides), row["label"], float(row["visible"]))
-        if row["label"] else ClipTruth() for row in rows
-    ]  # fmt: skip
+    return [ClipTruth(tuple(float(row[side]) for side in sides), row["label"], float(row["visible"]))
+            if row["label"] else ClipTruth() for row in rows]  # fmt: skip

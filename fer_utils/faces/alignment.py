@@ -40,12 +40,8 @@ def align(image: np.ndarray, landmarks: np.ndarray) -> np.ndarray:
     """The face upright and centred, in FER2013's framing: uint8 [48, 48] or [48, 48, C].
 
     Large faces are reduced by area averaging, others resampled with cubic weights: linear ones would blur a 48-px face,
-    and a comparison of before and after would then measure the blur.
-
-    Parameters
-    ----------
-    image : uint8 [H, W] or [H, W, C], else ImageError; beyond it its border is repeated.
-    landmarks : float [5, 2], x and y of `LANDMARKS` in the image's pixels; ValueError for NaN.
+    and a comparison of before and after would then measure the blur. `image`: uint8 [H, W] or [H, W, C], else
+    ImageError; beyond it its border is repeated. `landmarks`: float [5, 2], x and y in its pixels; ValueError for NaN.
 
     Examples
     --------

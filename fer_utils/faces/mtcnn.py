@@ -180,11 +180,9 @@ class Detector(Closing):
 
     def _run(self, name: str, images: np.ndarray, rows: np.ndarray) -> np.ndarray:
         """R- or O-Net on the candidates → offsets, log-odds (and points): float64 [M, 5 or 15]."""
-        parts = [
-            self._networks[name].run(None, {"image": crop(images, rows[start:start + MAX_CROPS], SIDES[name])})[0]
-            for start in range(0, max(1, len(rows)), MAX_CROPS)
-        ]
-        return np.concatenate(parts).astype(np.float64)
+        parts = (rows[start:start + MAX_CROPS] for start in range(0, max(1, len(rows)), MAX_CROPS))
+        found = [self._networks[name].run(None, {"image": crop(images, part, SIDES[name])})[0] for part in parts]
+        return np.concatenate(found).astype(np.float64)
 
 
 def network_path(name: str) -> Path:

@@ -5,7 +5,6 @@ Each takes RGB in 0–255 and scales it in its own first layers, so that no call
 
 from __future__ import annotations
 
-import functools
 import hashlib
 import json
 import math
@@ -24,12 +23,8 @@ from fer_utils.models import cpu_layers, float16
 if TYPE_CHECKING:
     import keras
 
-TITLES = {
-    "xception": "Xception",
-    "mobilenet_v3_large": "MobileNetV3-Large",
-    "efficientnet_b0": "EfficientNet-B0",
-    "resnet18": "ResNet-18",
-}
+TITLES = {"xception": "Xception", "mobilenet_v3_large": "MobileNetV3-Large",
+          "efficientnet_b0": "EfficientNet-B0", "resnet18": "ResNet-18"}
 BACKBONES = tuple(TITLES)
 
 # Keras sets MobileNetV3's momentum to .999 (its statistics never arrive in a short run); .97 follows within an epoch.
@@ -64,12 +59,10 @@ def title(name: str) -> str:
 def _application(name: str, weights: str | None = None) -> keras.Model:
     import keras
 
-    kinds = {
-        "xception": keras.applications.Xception,
-        "mobilenet_v3_large": functools.partial(keras.applications.MobileNetV3Large, include_preprocessing=False),
-        "efficientnet_b0": keras.applications.EfficientNetB0,
-    }
-    return kinds[name](weights=weights, include_top=False, input_shape=(None, None, 3))
+    kinds = {"xception": keras.applications.Xception, "efficientnet_b0": keras.applications.EfficientNetB0,
+             "mobilenet_v3_large": keras.applications.MobileNetV3Large}
+    options = {"include_preprocessing": False} if name == "mobilenet_v3_large" else {}
+    return kinds[name](weights=weights, include_top=False, input_shape=(None, None, 3), **options)
 
 
 def _backbone(name: str) -> keras.Model:
@@ -225,11 +218,7 @@ def reestimate_batchnorm(model: keras.Model, inputs: Iterable[np.ndarray]) -> No
     """Replace BatchNorm's statistics by their means over `inputs`, in place, without dropout; no weight changes.
 
     Averaged weights (EMA) need it: Keras averages trainable weights only, so the statistics are another network's.
-
-    Parameters
-    ----------
-    model : any Keras model with BatchNormalization layers.
-    inputs : batches as the model takes them, such as float32 [N, 96, 96, 3] in 0–255; each counts by its length.
+    `inputs`: batches as the model takes them, such as float32 [N, 96, 96, 3] in 0–255; each counts by its length.
 
     Examples
     --------
@@ -272,9 +261,7 @@ def load(run: str) -> keras.Model:
 
 
 def macs(model: keras.Model, *, image_size: int = INPUT_SIZE) -> float:
-    """Millions of multiply-adds (M MACs) of a functional model's convolutions and dense layers.
-
-    They are counted for one RGB image, `image_size` pixels wide and high.
+    """Millions of multiply-adds (M MACs) in convolutions and dense layers for an RGB image of `image_size` pixels.
 
     Examples
     --------

@@ -47,13 +47,10 @@ def manifest(folder: str | Path | None = None) -> dict[str, Any]:
 
 
 def update_manifest(folder: str | Path | None = None, *, facts: dict[str, dict[str, Any]] | None = None) -> Path:
-    """List every shipped file of a folder in its manifest, in one step, and return the manifest's path.
+    """List every shipped file of a folder (default `models/`) in its manifest, in one step, and return its path.
 
-    Parameters
-    ----------
-    folder : default `models/`. Files in its subfolders are listed as `subfolder/name`, hidden ones and README.md not.
-    facts : file name → what to record beside hash, size and (ONNX) inputs and outputs; ValueError when there is no such
-        file. A file whose hash has not changed keeps its facts; a changed one loses them: they are of other bytes.
+    `facts`: file name → what to record beside hash, size and (ONNX) inputs and outputs; ValueError when there is no
+    such file. A file whose hash has not changed keeps its facts; a changed one loses them: they are of other bytes.
 
     Examples
     --------
@@ -72,16 +69,14 @@ def update_manifest(folder: str | Path | None = None, *, facts: dict[str, dict[s
 
 
 def listed(folder: Path) -> dict[str, Path]:
-    """The files of a folder that a manifest lists: name relative to the folder → path.
+    """The files of a folder that a manifest lists: name relative to the folder → path; hidden ones and README.md not.
 
     Weights of a run without an ONNX file are not shipped (.gitignore), and a list that names them fails elsewhere.
     """
     found = {path.relative_to(folder).as_posix(): path for path in folder.rglob("*") if path.is_file()}
-    return {
-        key: path for key, path in found.items()
-        if path.name not in UNLISTED and "/." not in f"/{key}"
-        and (path.name != "model.weights.h5" or (folder / f"{path.parent.name}.onnx").is_file())
-    }
+    return {key: path for key, path in found.items()
+            if path.name not in UNLISTED and "/." not in f"/{key}"
+            and (path.name != "model.weights.h5" or (folder / f"{path.parent.name}.onnx").is_file())}
 
 
 def _entry(path: Path, old: dict[str, Any]) -> dict[str, Any]:

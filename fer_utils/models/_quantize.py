@@ -26,11 +26,8 @@ QUANTIZED = ["Conv", "Relu", "Clip", "Add", "MaxPool", "GlobalAveragePool"]
 def quantize(source: str | Path, target: str | Path, inputs: np.ndarray) -> Path:
     """Write an int8 copy of an exported network, with `precision: int8` in its metadata, and return its path.
 
-    Parameters
-    ----------
-    source, target : `.onnx` files; the target is replaced in one step.
-    inputs : float32 [N, 96, 96, 3], RGB, 0–255, N ≥ 1 (else ValueError): some hundred training faces, as the network
-        wants them.
+    The `.onnx` file `target` is replaced in one step. `inputs`: float32 [N, 96, 96, 3], RGB, 0–255, N ≥ 1 (else
+    ValueError): some hundred training faces, as the network wants them.
 
     Examples
     --------
@@ -81,9 +78,8 @@ def _steady(model: Any, inputs: np.ndarray) -> np.ndarray:
     del probe.graph.output[:]
     probe.graph.output.extend(onnx.helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, None) for name in names)
     session = InferenceSession(probe.SerializeToString(), providers=["CPUExecutionProvider"])
-    peaks = np.concatenate([
-        np.stack([np.abs(values).reshape(len(values), -1).max(1) for values in session.run(None, batch)], axis=1)
-        for batch in _batches(inputs)
-    ])
+    outputs = (session.run(None, batch) for batch in _batches(inputs))
+    peaks = np.concatenate([np.stack([np.abs(values).reshape(len(values), -1).max(1) for values in layers], axis=1)
+                            for layers in outputs])
     swing = (peaks / np.maximum(np.median(peaks, axis=0), np.finfo(np.float32).tiny)).max(axis=1)
     return inputs[np.sort(np.argsort(swing)[: max(1, round(STEADY * len(inputs)))])]

@@ -110,10 +110,8 @@ class Classifier(face_tools.Closing):
             raise ModelError(f"the classifier of {self.path.name} has been closed; open it again with Classifier(…)")
         inputs = np.asarray(inputs)
         if inputs.ndim != 4 or inputs.shape[1:] != (self.size, self.size, 3) or inputs.dtype != np.float32:
-            raise ValueError(
-                f"inputs: must be float32 [N, {self.size}, {self.size}, 3], as faces.to_inputs makes them; "
-                f"got {inputs.dtype} {list(inputs.shape)}"
-            )
+            wanted = f"float32 [N, {self.size}, {self.size}, 3], as faces.to_inputs makes them"
+            raise ValueError(f"inputs: must be {wanted}; got {inputs.dtype} {list(inputs.shape)}")
         if batch < 1:
             raise ValueError(f"batch: must be 1 or more; got {batch}")
         starts, inputs = range(0, len(inputs), batch), np.ascontiguousarray(inputs)
@@ -156,21 +154,18 @@ def _locate(path_or_name: str | Path) -> Path:
     is_name = not text.lower().endswith(".onnx") and Path(text).name == text
     path = paths.models_dir() / f"{text}.onnx" if is_name else Path(text)
     if not path.is_file():
-        raise ModelError(
-            f"path_or_name: must be the path of an .onnx file or one of the models in {paths.models_dir()} "
-            f"({', '.join(available()) or 'none'}; python -m fer_utils.models export RUN makes one); found no {path}"
-        )
+        names = f"{', '.join(available()) or 'none'}; python -m fer_utils.models export RUN makes one"
+        raise ModelError("path_or_name: must be the path of an .onnx file or one of the models in "
+                         f"{paths.models_dir()} ({names}); found no {path}")
     return path
 
 
 def _verify(path: Path, content: bytes) -> None:
     entry = manifest(path.parent)["files"].get(path.name)
     if entry is not None and (found := hashlib.sha256(content).hexdigest()) != entry["sha256"]:
-        raise ModelError(
-            f"{path} has been altered or is incomplete: sha256 {found[:16]}… ({len(content):,} bytes), the manifest "
-            f"has {entry['sha256'][:16]}… ({entry['bytes']:,} bytes). Restore it with git, or pass check=False when "
-            "you made it yourself"
-        )
+        raise ModelError(f"{path} has been altered or is incomplete: sha256 {found[:16]}… ({len(content):,} bytes), "
+                         f"the manifest has {entry['sha256'][:16]}… ({entry['bytes']:,} bytes). Restore it with git, "
+                         "or pass check=False when you made it yourself")
 
 
 def _check(path: Path, session: Any, names: Sequence[str], own: bool) -> tuple[str, int]:

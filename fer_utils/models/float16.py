@@ -35,10 +35,8 @@ def halve(model: Any, kernels: Mapping[str, np.ndarray]) -> list[str]:
     """
     import onnx
 
-    free = {
-        name: value for name, value in kernels.items()
-        if value.size >= SMALLEST and np.array_equal(value.astype(np.float16).astype(np.float32), value)
-    }
+    free = {name: value for name, value in kernels.items()
+            if value.size >= SMALLEST and np.array_equal(value.astype(np.float16).astype(np.float32), value)}
     graph, stored = model.graph, []
     for item in [item for item in graph.initializer if item.data_type == onnx.TensorProto.FLOAT]:
         weight = onnx.numpy_helper.to_array(item)
@@ -135,9 +133,7 @@ def read_weights(model: keras.Model, path: str | Path) -> None:
         arrays |= kernels_in(source, needed)
     if (found := {name: value.shape for name, value in arrays.items()}) != needed:
         differing = min(set(found.items()) ^ set(needed.items()))[0]
-        raise ValueError(
-            f"path: must hold the weights of {model.name}; {path} has {differing} {found.get(differing, 'missing')}, "
-            f"the model {needed.get(differing, 'none')}"
-        )
+        shapes = f"{differing} {found.get(differing, 'missing')}, the model {needed.get(differing, 'none')}"
+        raise ValueError(f"path: must hold the weights of {model.name}; {path} has {shapes}")
     for name, weight in named.items():
         weight.assign(arrays[name].astype(np.float32))

@@ -50,21 +50,18 @@ def export_onnx(model: keras.Model, path: str | Path, *, name: str,
     Parameters
     ----------
     model : as `build` makes it: RGB 0–255 → logits [N, 7]; other outputs or a softmax are a ValueError.
-    path : the `.onnx` file to write; replaced in one step, so a failure leaves the old file.
-    name : name of the graph, usually the run's.
+    path, name : the `.onnx` file, replaced in one step, so a failure leaves the old one; the graph's name.
     metadata : more facts for the file's metadata (texts; anything else is stored as JSON). Class names, input, output
         and licence are always there.
 
     Examples
     --------
-    >>> report = export_onnx(build("resnet18", weights=None), "resnet18.onnx", name="resnet18")
-    >>> report.path, report.nodes_before, report.nodes_after, report.bytes
+    >>> export_onnx(build("resnet18", weights=None), "resnet18.onnx", name="resnet18").nodes_after
     """
     last = getattr(getattr(model.layers[-1], "activation", None), "__name__", type(model.layers[-1]).__name__.lower())
     if tuple(model.output_shape) != (None, len(CLASSES)) or last == "softmax":
-        raise ValueError(
-            f"model: must end in logits [N, {len(CLASSES)}], without softmax; got {last} {list(model.output_shape)}"
-        )
+        wanted = f"logits [N, {len(CLASSES)}], without softmax"
+        raise ValueError(f"model: must end in {wanted}; got {last} {list(model.output_shape)}")
     import onnxslim
 
     converted = _convert(model)
@@ -141,15 +138,11 @@ def _describe(graph: Any, name: str, metadata: dict[str, Any]) -> None:
             node.op_type = "HardSigmoid"
             node.attribute.extend([onnx.helper.make_attribute("alpha", 1 / 6), onnx.helper.make_attribute("beta", 0.5)])
     graph.graph.name = name
+    takes = f"float32 [N, {INPUT_SIZE}, {INPUT_SIZE}, 3], RGB, 0-255; a 48-pixel gray face enlarged linearly"
+    gives = f"float32 [N, {len(CLASSES)}], rows sum to 1, columns as in classes"
     facts = {
-        "name": name,
-        "classes": list(CLASSES),
-        "input": f"{INPUT_NAME}: float32 [N, {INPUT_SIZE}, {INPUT_SIZE}, 3], RGB, 0-255; a 48-pixel gray face enlarged "
-                 "linearly",
-        "output": f"{OUTPUT_NAME}: float32 [N, {len(CLASSES)}], rows sum to 1, columns as in classes",
-        "meaning": "the apparent expression of a face, not what a person feels",
-        "licence": "MIT",
-        **metadata,
+        "name": name, "classes": list(CLASSES), "input": f"{INPUT_NAME}: {takes}", "output": f"{OUTPUT_NAME}: {gives}",
+        "meaning": "the apparent expression of a face, not what a person feels", "licence": "MIT", **metadata,
     }
     texts = {key: value if isinstance(value, str) else json.dumps(value) for key, value in facts.items()}
     onnx.helper.set_model_props(graph, texts)
@@ -166,13 +159,9 @@ def export_run(run: str, inputs: np.ndarray) -> dict[str, Any]:
     path, folder = paths.models_dir() / f"{run}.onnx", paths.models_dir() / "runs" / run
     stored = json.loads((folder / "config.json").read_text(encoding="utf-8"))
     config, outcome = stored["config"], stored["outcome"]
-    metadata = {
-        "run": run,
-        "alignment": ALIGNED if config["aligned"] else UNALIGNED,
-        "trained_on": f"{outcome['data']}, Training split",
-        "initial_weights": outcome["initial_weights"]["name"],
-        "seed": config["seed"],
-    }
+    metadata = {"run": run, "alignment": ALIGNED if config["aligned"] else UNALIGNED, "seed": config["seed"],
+                "trained_on": f"{outcome['data']}, Training split",
+                "initial_weights": outcome["initial_weights"]["name"]}
     with paths.atomic(path) as temporary:
         report = export_onnx(model, temporary, name=run, metadata=metadata)
         difference = parity(model, temporary, inputs)
@@ -185,9 +174,7 @@ def export_run(run: str, inputs: np.ndarray) -> dict[str, Any]:
 
 
 def probabilities(model: keras.Model, inputs: np.ndarray) -> np.ndarray:
-    """Softmax, float32 [N, 7], of the logits of a network of `build`.
-
-    `inputs` are float32 [N, H, W, 3], RGB, 0–255, N ≥ 1 (else ValueError).
+    """Softmax, float32 [N, 7], of a network's logits for float32 [N, H, W, 3], RGB, 0–255, N ≥ 1 (else ValueError).
 
     Examples
     --------

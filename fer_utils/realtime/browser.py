@@ -24,10 +24,8 @@ class BrowserCamera(LiveView):
     leaving the page, clearing the output and `stop()` give the camera back. Nothing is written to a file, but pictures
     travel to the kernel's machine: `blur` changes what is shown, not what is sent. Tested in JupyterLab alone.
 
-    Parameters
-    ----------
-    patience : seconds without a frame after which the run ends with an error.
-    options : `settings`, `blur`, `limit`, `widget` of `LiveView`, whose attributes tell of the last run.
+    `patience`: seconds without a frame after which the run ends with an error. `options`: `settings`, `blur`, `limit`,
+    `widget` of `LiveView`, whose attributes tell of the last run.
 
     Examples
     --------

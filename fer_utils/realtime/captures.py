@@ -121,17 +121,8 @@ class IsPicture(SourceError):
 class Video(Closing):
     """A video file (a Path), or what is behind an address, which has `patience` seconds to answer.
 
-    SourceError, with the cause, when it holds no video.
-
-    Attributes
-    ----------
-    live : whether it has no end of its own. `fps` : mean frames a second, or a guess. `total` : frames, or None.
-    start : the first frame's time on the file's own clock, in seconds.
-
-    Examples
-    --------
-    >>> with Video(Path("talk.mp4"), patience=5.0) as video:
-    ...     image, seconds = video.read()
+    SourceError, with the cause, when it holds no video. `live`: whether it has no end of its own. `fps`: mean frames a
+    second, or a guess. `total`: frames, or None. `start`: the first frame's seconds on the file's own clock.
     """
 
     def __init__(self, target: str | Path, patience: float) -> None:

@@ -45,20 +45,16 @@ def choose_source(source: str | int | Path = "auto") -> tuple[str | int | Path, 
         open_source(source).close()
     except SourceError as error:
         what = str(error).partition(";")[0].removeprefix("source: ").capitalize()
-        return CLIP, (
-            f"{what} on the machine that runs this notebook's kernel: the embedded clip is played. "
-            "For your browser's own camera: fer_utils.realtime.BrowserCamera."
-        )
+        return CLIP, (f"{what} on the machine that runs this notebook's kernel: the embedded clip is played. "
+                      "For your browser's own camera: fer_utils.realtime.BrowserCamera.")
     return int(source), f"Source: camera {source}. Stop gives it back; nothing is stored."
 
 
 class LiveView:
     """Runs the pipeline in the background and shows it below the cell, with a Stop button. A new view stops the last.
 
-    Parameters
-    ----------
-    source, settings, blur : as for `run`. `limit` : stop after so many seconds, for the page may have been closed.
-    widget : whether to show it; default: when somebody watches.
+    `source`, `settings`, `blur`: as for `run`. `limit`: stop after so many seconds, for the page may have been closed.
+    `widget`: whether to show it; default: when somebody watches.
 
     Attributes
     ----------

@@ -25,11 +25,8 @@ def open_source(source: AnySource, *, patience: float = 5.0, recursive: bool = F
                 without: Path | None = None) -> Source:
     """What `source` (see `pipeline`) names; SourceError when it is missing or unreadable.
 
-    Parameters
-    ----------
-    patience : seconds to wait for a live frame, and to try to open a device that went away, before giving up.
-    recursive : read a folder's subfolders too. `without` : a subfolder that is passed over.
-    width : so many pixels across are enough of a picture.
+    `patience`: seconds to wait for a live frame, and to try to open a device that went away, before giving up.
+    `recursive`: read a folder's subfolders too; `without`: but this one. `width`: pixels that are enough of a picture.
     """
     if isinstance(source, Source):
         return source

@@ -88,14 +88,9 @@ def _by_pillow(content: bytes) -> np.ndarray | None:
 
 
 class Pictures(Source):
-    """Separate pictures, one a second: files, or arrays as `as_frame` takes them. They are read ahead, in order.
+    """Separate pictures, one a second, read ahead: files, or arrays as `as_frame` takes them, by their frames' names.
 
-    A file that cannot be read ends up in `left_out`; when none can, SourceError.
-
-    Parameters
-    ----------
-    pictures : by the name that the frames get.
-    width : when so many pixels across are enough, see `read_picture`.
+    A file that cannot be read ends up in `left_out`; when none can, SourceError. `width`: see `read_picture`.
     """
 
     still, fps = True, 1.0
@@ -185,12 +180,6 @@ class PictureSink(Output):
 
 
 def written_name(name: str) -> str:
-    """The name of a picture's copy: its own where that is a kind that is written.
-
-    Examples
-    --------
-    >>> [written_name(name) for name in ("trip/a.JPG", "b.tif", "c.heic")]
-    ['trip/a.JPG', 'b.tif.png', 'c.heic.jpg']
-    """
+    """The name of a picture's copy: its own where that is a kind that is written, else `b.tif.png`, `c.heic.jpg`."""
     suffix = PurePosixPath(name).suffix.lower()
     return name if suffix in OPTIONS else f"{name}{'.png' if suffix in LOSSLESS else '.jpg'}"

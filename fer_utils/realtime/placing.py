@@ -9,14 +9,7 @@ Size = tuple[float, float]  # width and height
 
 
 class Layout:
-    """What is taken of a frame of `shape` (height, width): faces (with `margin` pixels around), then what gets a place.
-
-    Examples
-    --------
-    >>> layout = Layout((480, 640), [(100, 100, 80, 80)], margin=2)
-    >>> layout.free(layout.around((100, 100, 80, 80), (60, 20), gap=2), (60, 20))
-    (100.0, 78.0)
-    """
+    """What is taken of a frame of `shape` (height, width): faces and `margin` pixels around, then what gets a place."""
 
     def __init__(self, shape: tuple[int, ...], boxes: list[Box], *, margin: float) -> None:
         self.width, self.height = shape[1], shape[0]

@@ -18,13 +18,7 @@ DELAY = 2  # frames after which a search in the background takes effect, however
 
 
 class Search(Closing):
-    """Finds faces in frames; a context manager. `threads`: of a search that is waited for; in the background it is one.
-
-    Examples
-    --------
-    >>> with Search(threads=2) as search:
-    ...     faces = search.now(image, 320)
-    """
+    """Finds faces in frames; a context manager. `threads`: of a search that is waited for; others have one."""
 
     def __init__(self, *, threads: int) -> None:
         options = {"min_face_size": SMALLEST_FACE, "fit_to_image": False}

@@ -32,24 +32,17 @@ class CaptureLost(SourceError):
 class Frame:
     """One picture at one time.
 
-    Attributes
-    ----------
-    image : uint8 [H, W, 3], RGB, 0–255.
-    time : seconds since the source's first frame. `index` : 0, 1, 2 …
-    name : the file's name (separate pictures, and one of several sources), else empty.
-    scale : pixels of the file for one of `image`, which may be a reduced picture.
-
     Examples
     --------
     >>> with Pipeline() as pipe:
     ...     result = pipe(Frame(image, time=0.0, index=0))
     """
 
-    image: np.ndarray
-    time: float
-    index: int
-    name: str = ""
-    scale: float = 1.0
+    image: np.ndarray  # uint8 [H, W, 3], RGB, 0–255
+    time: float  # seconds since the source's first frame
+    index: int  # 0, 1, 2 …
+    name: str = ""  # the file's (separate pictures, and one of several sources)
+    scale: float = 1.0  # pixels of the file for one of `image`, which may be a reduced picture
 
 
 def as_frame(image: np.ndarray) -> np.ndarray:

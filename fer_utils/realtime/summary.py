@@ -17,9 +17,7 @@ KEPT = 10_000  # frames whose times are remembered: enough for percentiles, and 
 def detection(found: Sequence[Sequence[Box]], truth: Sequence[ClipTruth]) -> str:
     """What share of the true faces was found, as a sentence; ValueError when `truth` is shorter than `found`.
 
-    Parameters
-    ----------
-    found : boxes (x, y, width, height in pixels) of each frame. `truth` : of each frame, as `data.clip_truth()`.
+    `found`: boxes (x, y, width, height in pixels) of each frame. `truth`: of each frame, as `data.clip_truth()`.
 
     Examples
     --------
@@ -33,12 +31,10 @@ def detection(found: Sequence[Sequence[Box]], truth: Sequence[ClipTruth]) -> str
     expected = [any(hit) for true, hit in hits if true.expected]
     empty = [bool(boxes) for boxes, true in pairs if true.box is None]
     rate = 100 * sum(expected) / len(expected) if expected else float("nan")
-    return (
-        f"face found in {sum(expected)} of {len(expected)} frames that hold one ({rate:.1f} %), "
-        f"false detections in {sum(empty)} of {len(empty)} frames that hold none, "
-        f"{sum(hit.count(False) for _, hit in hits)} stray boxes "
-        f"({len(hits) - len(expected)} frames with less than the face are not counted)"
-    )
+    return (f"face found in {sum(expected)} of {len(expected)} frames that hold one ({rate:.1f} %), "
+            f"false detections in {sum(empty)} of {len(empty)} frames that hold none, "
+            f"{sum(hit.count(False) for _, hit in hits)} stray boxes "
+            f"({len(hits) - len(expected)} frames with less than the face are not counted)")
 
 
 class Summary:
@@ -96,21 +92,15 @@ class Summary:
         if self.still:
             labels = ", ".join(f"{label} {n}" for label, n in self.labels.most_common()) or "none"
             empty = self.frames - self.frames_with_face
-            return [
-                f"speed: {self.fps:.1f} pictures a second over {self.frames} pictures",
-                f"pictures: {self.frames_with_face} with a face, {empty} without, {self.left_out} left out",
-                f"faces: {self.faces} (by apparent expression: {labels})",
-            ]
-        speed = (
-            f"speed: {self.fps:.1f} FPS over {self.frames} frames; from frame to drawn label "
-            f"median {self.percentile(50):.1f} ms, p95 latency {self.percentile(95):.1f} ms"
-        )
+            return [f"speed: {self.fps:.1f} pictures a second over {self.frames} pictures",
+                    f"pictures: {self.frames_with_face} with a face, {empty} without, {self.left_out} left out",
+                    f"faces: {self.faces} (by apparent expression: {labels})"]
+        speed = (f"speed: {self.fps:.1f} FPS over {self.frames} frames; from frame to drawn label "
+                 f"median {self.percentile(50):.1f} ms, p95 latency {self.percentile(95):.1f} ms")
         if not self.faces:
             return [speed, f"faces: no face was found in {self.frames} frames"]
-        shown = ", ".join(
-            f"track {number}: {' / '.join(f'{label} {n}' for label, n in counts.most_common(3))}"
-            for number, counts in list(self.tracks.items())[:8]
-        )
+        shown = ", ".join(f"track {number}: {' / '.join(f'{label} {n}' for label, n in counts.most_common(3))}"
+                          for number, counts in list(self.tracks.items())[:8])
         more = f" and {len(self.tracks) - 8} more" if len(self.tracks) > 8 else ""
         where = f"faces: in {self.frames_with_face} of {self.frames} frames, {len(self.tracks)} tracks"
         return [speed, f"{where} (frames by apparent expression: {shown}{more})"]
