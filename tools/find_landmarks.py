@@ -7,8 +7,7 @@ from fer_utils.faces.landmarks import store_landmarks
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(prog="python -m tools.find_landmarks", description=(
-        "Find the landmarks of FER2013's faces again and write models/landmarks.npz. About 5 minutes on 2 cores; "
-        "a stopped run resumes."))
+        "Find the landmarks of FER2013's faces again and write models/landmarks.npz. About 5 minutes on 2 cores."))
     parser.parse_args()
     fer = data.load()
     if fer.is_sample:

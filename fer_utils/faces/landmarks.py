@@ -22,7 +22,7 @@ from fer_utils.faces.mtcnn import CELL, Detector, Face
 from fer_utils.faces.preprocess import SIDE, ImageError
 
 FILE = paths.MODELS / "landmarks.npz"  # FER2013's landmarks by pixel hash
-BATCH, CHUNK = 128, 2048  # images searched at once; images after which what was found is stored
+BATCH = 128  # images searched at once
 BORDERS = {"gray": cv2.BORDER_CONSTANT, "replicate": cv2.BORDER_REPLICATE, "reflect": cv2.BORDER_REFLECT_101}
 MIRRORED = [1, 0, 2, 4, 3]  # a mirrored face's left eye is its right eye
 MIRROR_ERROR = 4.0  # px of 48; with a larger mirror-consistency error the two searches did not see the same face
@@ -216,35 +216,19 @@ def load_landmarks(fer: Fer2013) -> Landmarks:
     hashes, result = image_hashes(fer.images), Landmarks.empty(len(fer.images))
     missing = np.flatnonzero(~_read(FILE, hashes, result))
     if len(missing):
-        result.put(missing, _find(fer.images[missing], hashes[missing], paths.cache_dir())[0])
+        # The passes are part of the name, so that changed ones do not read what others found.
+        name = hashlib.blake2b(repr(PASSES).encode() + hashes[missing].tobytes(), digest_size=12).hexdigest()
+        file = paths.cache_dir() / f"landmarks_{name}.npz"
+        if not file.exists():
+            _write(file, hashes[missing], fer_landmarks(fer.images[missing]))
+        _read(file, hashes, result)  # rounded as in the file, so that the first call and the next give the same
     return result
 
 
 def store_landmarks(fer: Fer2013) -> Path:
-    """Find a data set's landmarks again and write models/landmarks.npz: 5 minutes on 2 cores; a stopped run resumes."""
-    hashes = image_hashes(fer.images)
-    found, unfinished = _find(fer.images, hashes, paths.checkpoint_dir())
-    _write(FILE, hashes, found)
-    unfinished.unlink()
+    """Find a data set's landmarks again and write models/landmarks.npz, which takes 5 minutes on 2 cores."""
+    _write(FILE, image_hashes(fer.images), fer_landmarks(fer.images))
     return FILE
-
-
-def _find(images: np.ndarray, hashes: np.ndarray, folder: Path) -> tuple[Landmarks, Path]:
-    """Landmarks found before or now, and the file in `folder` that keeps them, a chunk after the other."""
-    # The passes are part of the name, so that changed ones do not read what others found.
-    name = hashlib.blake2b(repr(PASSES).encode() + hashes.tobytes(), digest_size=12).hexdigest()
-    file, result = folder / f"landmarks_{name}.npz", Landmarks.empty(len(images))
-    known = _read(file, hashes, result)
-    missing = np.flatnonzero(~known)
-    for start in range(0, len(missing), CHUNK):
-        rows = missing[start:start + CHUNK]
-        result.put(rows, fer_landmarks(images[rows]))
-        known[rows] = True
-        _write(file, hashes[known], result.take(known))
-        if len(images) > CHUNK:
-            print(f"landmarks of {known.sum():,} of {len(images):,} images", flush=True)
-    _read(file, hashes, result)  # rounded as in the file, so that the first call and the next give the same
-    return result, file
 
 
 def _write(path: Path, hashes: np.ndarray, landmarks: Landmarks) -> None:

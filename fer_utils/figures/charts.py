@@ -20,11 +20,7 @@ DASHED = {"color": GRAY, "linewidth": 1, "linestyle": (0, (3, 2))}
 def bars(table: pd.DataFrame, *, title: str, label: str, horizontal: bool = False, number: str = "%.0f") -> Figure:
     """Draw grouped bars with their numbers: a group a row of the table, a bar a column.
 
-    Parameters
-    ----------
-    table : DataFrame of numbers; the columns' names are the legend
-    label, number : the quantity with its unit, printf-style format of the numbers at the bars
-    horizontal : bars to the right, for long names
+    `label`: the quantity with its unit. `number`: printf-style format of the numbers. `horizontal`: for long names.
 
     Examples
     --------
@@ -185,11 +181,8 @@ def robustness_curves(tables: Mapping[str, pd.DataFrame], *, title: str, value: 
                       **options: Any) -> Figure:
     """Draw a score in percent against the severity of each image corruption, a line a model, with 95 % intervals.
 
-    Parameters
-    ----------
-    tables : model → DataFrame with corruption, severity, setting, and `value`, low, high (or `value`_low, …) as 0–1;
-        severity 0 is the original image and starts every line
-    value, **options : the column to draw; as in `curves`
+    `tables`: model → DataFrame with corruption, severity (0: the original image, which starts every line), setting, and
+    the column `value`, low, high (or `value`_low, …) as 0–1. `options` as in `curves`.
 
     Examples
     --------
@@ -211,10 +204,7 @@ def heatmaps(tables: Mapping[str, pd.DataFrame], *, title: str, xlabel: str = ""
              diagonal: bool = False) -> Figure:
     """Draw tables of percent as heatmaps with their numbers, two side by side.
 
-    Parameters
-    ----------
-    tables : panel → DataFrame of float, 0–100
-    diagonal : frame the cells whose row and column mean the same
+    `tables`: panel → DataFrame of float, 0–100. `diagonal`: frame the cells whose row and column mean the same.
 
     Examples
     --------

@@ -171,10 +171,9 @@ def build(backbone: str, *, weights: str | Path | None = "auto", image_size: int
         "auto" for the faster of the two where TensorFlow has only a CPU, else None.
     seed : of random weights and dropout; also Keras' global one.
 
-    Returns
-    -------
-    Input `image` float32 [N, H, W, 3], RGB in 0–255 (96 × 96 wherever this project calls it), output `logits` float32
-    [N, classes]. `model.initial_weights` is {"name": "imagenet", a file's or "random", "sha256": the file's or None}.
+    The model's input is `image` float32 [N, H, W, 3], RGB in 0–255 (96 × 96 wherever this project calls it), its
+    output `logits` float32 [N, classes]; `model.initial_weights` is {"name": "imagenet", a file's or "random",
+    "sha256": the file's or None}.
 
     Examples
     --------

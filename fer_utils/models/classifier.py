@@ -11,7 +11,7 @@ import json
 import os
 import re
 import timeit
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -32,6 +32,10 @@ INPUT_NAME, OUTPUT_NAME = "image", "probabilities"
 ALIGNED, UNALIGNED = "five landmarks, similarity transform", "none, whole frames"  # `alignment` in the metadata
 SMALL_NETWORK = 7_000_000  # bytes of a file
 CHUNK = 1024  # faces enlarged at once
+# Most suitable first: the first that is there is taken, but for a camera or stream the second on a machine where the
+# first needs more than SLOW milliseconds a face, too many for 15 frames a second.
+PREFERRED = ("xception", "mobilenet_v3_large", "efficientnet_b0", "resnet18")
+SLOW = 50.0
 SUMS_TO_1 = "rows sum to 1"  # `output` in the metadata, of probabilities
 
 
@@ -209,3 +213,38 @@ def _merged(names: Sequence[str], merge: Iterable[str]) -> tuple[tuple[str, ...]
         target |= dict.fromkeys(members, new)
     left = tuple(dict.fromkeys(target.values()))
     return left, np.array([[target[name] == new for new in left] for name in names], np.float32)
+
+
+def preferred() -> list[str]:
+    """Names of the classifiers in models/, most suitable first; ModelError when there is none."""
+    if there := available():
+        return [*(name for name in PREFERRED if name in there), *(name for name in there if name not in PREFERRED)]
+    raise ModelError("model: there is no classifier in models/; train one (notebook 04) and export it (notebook 07)")
+
+
+def suitable(*, live: bool = False, **options: object) -> Classifier:
+    """Open the classifier for who names none; `options` as for `Classifier`.
+
+    Examples
+    --------
+    >>> with suitable(live=True, threads=2) as classifier:
+    ...     print(classifier.path.stem)
+    """
+    first, *others = preferred()
+    classifier = Classifier(first, **options)
+    if live and others and np.median(classifier.latency(3)) > SLOW:
+        classifier.close()
+        return Classifier(others[0], **options)
+    return classifier
+
+
+def overview(*, threads: int = 0) -> Iterator[str]:
+    """The classifiers in models/, a line each: accuracy on PrivateTest, milliseconds a face measured now, megabytes."""
+    yield f"{'model':<24}{'PrivateTest':>12}{'ms a face':>12}{'MB':>8}"
+    for name in preferred():
+        scores = manifest()["files"].get(f"{name}.onnx", {}).get("private_test", {})
+        accuracy = f"{100 * scores['accuracy']:.1f} %" if scores else "–"
+        megabytes = (paths.models_dir() / f"{name}.onnx").stat().st_size / 1e6
+        with Classifier(name, threads=threads, own=()) as classifier:
+            milliseconds = np.median(classifier.latency(20))
+        yield f"{name:<24}{accuracy:>12}{milliseconds:>12.1f}{megabytes:>8.1f}"

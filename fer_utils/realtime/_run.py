@@ -19,8 +19,7 @@ from fer_utils.realtime.overlay import annotate
 from fer_utils.realtime.pictures import Pictures, PictureSink
 from fer_utils.realtime.sinks import CODECS, SinkError, Table, VideoSink, Window
 from fer_utils.realtime.sources import Frame, Source
-from fer_utils.realtime.summary import Summary
-from fer_utils.realtime.track_outputs import Timeline, TrackTable
+from fer_utils.realtime.summary import Summary, Timeline, TrackTable
 
 ENDING = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)]  # Windows
 

@@ -1,17 +1,22 @@
-"""What a run amounted to: speed, faces and, where the truth is known, how many were found."""
+"""What a run amounted to: speed and faces in words, a table with a row for each track, the longest ones in a plot."""
 
+import csv
 import time
-from collections import Counter, deque
+from collections import Counter, defaultdict, deque
 from collections.abc import Sequence
+from pathlib import Path
 
 import numpy as np
 
 from fer_utils.data.sample import ClipTruth
 from fer_utils.faces import Box, iou
 from fer_utils.realtime._pipeline import STAGES, Result
+from fer_utils.realtime.sinks import AtOnce, SinkError
+from fer_utils.realtime.tracker import UNCERTAIN, Track
 
 MATCH = 0.3  # a found box and the true one must overlap this much (IoU): MTCNN frames a face tighter than people do
 KEPT = 10_000  # frames whose times are remembered: enough for percentiles, and flat memory in a run of days
+MOMENTS = 10_000  # frames that are drawn, at least; of a longer run every second one, every fourth …
 
 
 def detection(found: Sequence[Sequence[Box]], truth: Sequence[ClipTruth]) -> str:
@@ -104,3 +109,79 @@ class Summary:
         more = f" and {len(self.tracks) - 8} more" if len(self.tracks) > 8 else ""
         where = f"faces: in {self.frames_with_face} of {self.frames} frames, {len(self.tracks)} tracks"
         return [speed, f"{where} (frames by apparent expression: {shown}{more})"]
+
+
+class _AtEnd(AtOnce):
+    """A file that is written when it is closed."""
+
+    def __init__(self, path: str | Path, classes: tuple[str, ...]) -> None:
+        super().__init__(path)
+        self.classes = classes
+
+    def close(self) -> None:
+        temporary, self._temporary = self._temporary, None
+        if temporary is not None:
+            with self._stack:
+                self._save(temporary)
+
+
+class TrackTable(_AtEnd):
+    """A row for each track: when it was seen (seconds), in how many frames, its labels' shares and mean probabilities.
+
+    Probabilities are the smoothed ones; shares are of its frames, `uncertain` included.
+    """
+
+    kind, endings, unit = "tracks", (".csv",), "tracks"
+
+    def __init__(self, path: str | Path, classes: tuple[str, ...]) -> None:
+        super().__init__(path, classes)
+        self._times: dict[int, tuple[str, float, float]] = {}  # name and time of the first frame, time of the last
+        self._labels, self._sums = defaultdict(Counter), defaultdict(float)
+
+    def write(self, result: Result) -> None:
+        """Count a result in."""
+        name, time = result.frame.name, result.frame.time
+        for track in result.tracks:
+            self._times[track.id] = *self._times.get(track.id, (name, time))[:2], time
+            self._labels[track.id][track.text] += 1
+            self._sums[track.id] += track.probabilities.astype(float)
+        self.count = len(self._times)
+
+    def _save(self, path: Path) -> None:
+        texts = (*self.classes, UNCERTAIN)
+        head = ("track", "name", "first", "last", "frames", "label", *(f"share_{text}" for text in texts))
+        with open(path, "w", encoding="utf-8", errors="surrogateescape", newline="") as file:
+            table = csv.writer(file, lineterminator="\n")
+            table.writerow((*head, *self.classes))
+            for number, (name, first, last) in self._times.items():
+                labels, frames = self._labels[number], self._labels[number].total()
+                numbers = [*(labels[text] / frames for text in texts), *self._sums[number] / frames]
+                row = (number, name, round(first, 3), round(last, 3), frames, labels.most_common(1)[0][0])
+                table.writerow((*row, *(round(float(value), 4) for value in numbers)))
+
+
+class Timeline(_AtEnd):
+    """The longest tracks' smoothed probabilities over time, as a picture."""
+
+    kind, endings, unit = "plot", (".png", ".svg", ".pdf"), "frames"
+
+    def __init__(self, path: str | Path, classes: tuple[str, ...]) -> None:
+        try:
+            from fer_utils.figures import timeline
+        except ImportError as error:
+            raise SinkError(f"plot: needs the package {error.name}, which is not installed") from None
+        super().__init__(path, classes)
+        self._draw, self._stride = timeline, 1
+        self._moments: list[tuple[float, list[Track]]] = []
+
+    def write(self, result: Result) -> None:
+        """Remember a result."""
+        if self.count % self._stride == 0:
+            self._moments.append((result.frame.time, result.tracks))
+        self.count += 1
+        if len(self._moments) >= 2 * MOMENTS:
+            self._moments, self._stride = self._moments[::2], 2 * self._stride
+
+    def _save(self, path: Path) -> None:
+        figure = self._draw(self._moments, title="Smoothed probabilities of apparent expressions")
+        figure.savefig(path, dpi=200, format=self.ending[1:])

@@ -24,13 +24,9 @@ def _scores(name: str | Path, split: data.Fer2013) -> dict[str, Any]:
 def publish(run: str, fer: data.Fer2013) -> dict[str, Any]:
     """Export a stored run to `models/<run>.onnx`, check, measure and list it, and delete its training state.
 
-    Returns the file's entry in the manifest.
-
-    Parameters
-    ----------
-    run : name of a run in models/runs/; FileNotFoundError when it has no weights.
-    fer : the data that it was trained on, unaligned. 256 PrivateTest faces check Keras against ONNX (ModelError above
-        1e-4; the former file stays), all of them measure the file.
+    Returns the file's entry in the manifest; FileNotFoundError for a run without weights. `fer`: the data that it was
+    trained on, unaligned; 256 PrivateTest faces check Keras against ONNX (ModelError above 1e-4; the former file
+    stays), all of them measure the file.
 
     Examples
     --------

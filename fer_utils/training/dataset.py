@@ -59,10 +59,7 @@ def _erase(image: np.ndarray, rng: np.random.Generator) -> None:
 def augment(images: np.ndarray, strengths: Mapping[str, float], rng: np.random.Generator) -> np.ndarray:
     """Change each image at random: flip, rotation, shift, zoom, brightness, contrast, random erasing.
 
-    Parameters
-    ----------
-    images : uint8 [N, 48, 48], gray; so is what is returned.
-    strengths : changes to `AUGMENTATION`; a strength of 0 turns that change off.
+    `images`: uint8 [N, 48, 48], gray; so is what is returned. `strengths`: changes to `AUGMENTATION`; 0 turns one off.
 
     Examples
     --------

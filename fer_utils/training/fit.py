@@ -189,9 +189,7 @@ def train(config: TrainConfig, fer: data.Fer2013, *, folder: Path | None = None,
         and `folder` must be one that all of them see; the chief alone writes.
     public_only : to choose settings: neither predict PrivateTest nor store a run.
 
-    Returns
-    -------
-    The stored run; with `public_only`, or on a worker that is not the chief, PublicTest's uncalibrated metrics.
+    Returns the stored run; with `public_only`, or on a worker that is not the chief, PublicTest's uncalibrated metrics.
     ValueError when `folder` holds another configuration or the batch cannot be divided among the devices,
     FloatingPointError when the loss is not finite.
 

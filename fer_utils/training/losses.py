@@ -16,9 +16,7 @@ def _counts(class_counts: np.ndarray) -> np.ndarray:
 def class_weights(class_counts: np.ndarray) -> np.ndarray:
     """Inverse-frequency weights, scikit-learn's "balanced": float32 [classes], their mean over images is 1.
 
-    Parameters
-    ----------
-    class_counts : float [classes], training images of each class; ValueError unless all are above 0.
+    `class_counts`: float [classes], training images of each class; ValueError unless all are above 0.
 
     Examples
     --------
@@ -32,10 +30,8 @@ def class_weights(class_counts: np.ndarray) -> np.ndarray:
 def class_balanced_weights(class_counts: np.ndarray, *, beta: float = 0.999) -> np.ndarray:
     """Weights by the effective number of images, (1 − β) / (1 − βⁿ): float32 [classes], mean 1 (Cui et al. 2019).
 
-    Parameters
-    ----------
-    class_counts : as for `class_weights`.
-    beta : 0 (no weighting) to just below 1 (inverse frequency), else ValueError.
+    `class_counts`: as for `class_weights`. `beta`: 0 (no weighting) to just below 1 (inverse frequency), else
+    ValueError.
 
     Examples
     --------

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from face_images import portrait
 
-from fer_utils import data, paths
+from fer_utils import data
 from fer_utils.faces import (
     TEMPLATE,
     ImageError,
@@ -172,23 +172,8 @@ def test_a_file_with_pickled_objects_is_not_read(sample12, own_file):
         load_landmarks(sample12)
 
 
-def test_a_stopped_run_resumes(sample12, own_file, monkeypatch):
-    calls = []
-
-    def search_and_stop(images):
-        calls.append(len(images))
-        if len(calls) == 2:
-            raise KeyboardInterrupt
-        return fer_landmarks(images)
-
-    monkeypatch.setattr(landmarks, "fer_landmarks", search_and_stop)
-    monkeypatch.setattr(landmarks, "CHUNK", 5)
-    with pytest.raises(KeyboardInterrupt):
-        landmarks.store_landmarks(sample12)
-    assert not own_file.exists()
-    landmarks.store_landmarks(sample12)
-    assert calls == [5, 5, 5, 2]  # the first five were not searched again
-    assert not list(paths.checkpoint_dir().glob("landmarks_*"))  # another run starts from the first image
+def test_stored_landmarks_are_those_found_now(sample12, own_file):
+    assert landmarks.store_landmarks(sample12) == own_file
     with np.load(own_file, allow_pickle=False) as stored:
         np.testing.assert_array_equal(stored["hashes"], data.image_hashes(sample12.images))
         np.testing.assert_allclose(stored["points"], fer_landmarks(sample12.images).points, atol=0.02)

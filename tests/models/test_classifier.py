@@ -170,7 +170,7 @@ def test_the_most_suitable_model(monkeypatch: pytest.MonkeyPatch, tmp_path: Path
         with suitable() as classifier:
             assert classifier.path.stem == name
     for slow, live, name in ((1e6, True, "xception"), (0, False, "xception"), (0, True, "mobilenet_v3_large")):
-        monkeypatch.setattr("fer_utils.models._choice.SLOW", slow)
+        monkeypatch.setattr("fer_utils.models.classifier.SLOW", slow)
         with suitable(live=live, threads=1) as classifier:
             assert classifier.path.stem == name
 
