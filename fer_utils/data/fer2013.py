@@ -20,29 +20,20 @@ _FORMAT = 3  # part of every cache key: raise it when the readers change what th
 class Fer2013:
     """FER2013, or a part of it.
 
-    Attributes
-    ----------
-    images : uint8 [N, 48, 48], gray 0–255.
-    labels, usage : int8 [N], indices into CLASSES and into SPLITS.
-    votes : uint8 [N, 10], FER+ votes in the order VOTE_NAMES, or None.
-    origin, notes : where it came from, and remarks for `describe`.
-    is_sample : the embedded synthetic sample, not FER2013.
-    official_splits : False when PublicTest and PrivateTest could not be told apart.
-
     Examples
     --------
     >>> load("sample").split("PrivateTest").images.shape
     (359, 48, 48)
     """
 
-    images: np.ndarray
-    labels: np.ndarray
-    usage: np.ndarray
-    votes: np.ndarray | None
-    origin: str
-    is_sample: bool
-    official_splits: bool
-    notes: tuple[str, ...] = ()
+    images: np.ndarray  # uint8 [N, 48, 48], gray 0–255
+    labels: np.ndarray  # int8 [N], indices into CLASSES
+    usage: np.ndarray  # int8 [N], indices into SPLITS
+    votes: np.ndarray | None  # uint8 [N, 10], FER+ votes in the order VOTE_NAMES
+    origin: str  # where it came from
+    is_sample: bool  # the embedded synthetic sample, not FER2013
+    official_splits: bool  # False when PublicTest and PrivateTest could not be told apart
+    notes: tuple[str, ...] = ()  # remarks for `describe`
 
     def __len__(self) -> int:
         return len(self.images)

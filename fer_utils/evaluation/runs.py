@@ -39,11 +39,9 @@ def write_run(name: str, *, config: Mapping[str, object], history: pd.DataFrame,
               labels: Mapping[str, np.ndarray], outcome: Mapping[str, object], calibration: Calibration) -> "Run":
     """Write a finished run and return it: config.json, history.csv, predictions.npz, metrics.json.
 
-    Parameters
-    ----------
-    config, outcome : what decides the run (the fields of TrainConfig), and what came of it (versions, minutes, …).
-    logits, labels : "public" and "private" → uncalibrated float [N, 7], and int [N], 0–6, in sample order.
-    calibration : is applied to the logits, and stored with the outcome.
+    `config`, `outcome`: what decides the run (the fields of TrainConfig), and what came of it (versions, minutes, …).
+    `logits`, `labels`: "public" and "private" → uncalibrated float [N, 7], and int [N], 0–6, in sample order.
+    `calibration`: is applied to the logits, and stored with the outcome.
 
     Examples
     --------

@@ -116,7 +116,6 @@ def explain_averaged(predict: Predict, face: np.ndarray, *, labels: Sequence[int
     Examples
     --------
     >>> (happy,) = explain_averaged(classifier.predict, fer.images[0], labels=(3,))
-    >>> np.isnan(happy.heat).mean()  # share of the face whose weight may be chance
     """
     if len(seeds) < 2:
         raise ValueError(f"seeds: must be two or more; got {list(seeds)}")

@@ -35,21 +35,15 @@ SMALL_FACE, CONFIDENCE = 1.7, 0.95
 class Landmarks:
     """Landmarks of N images in their own 48-px coordinates (0 = centre of the first pixel).
 
-    Attributes
-    ----------
-    points : float32 [N, 5, 2], x and y in the order of `LANDMARKS`; NaN where no face was found.
-    scores : float32 [N], MTCNN's probability of a face, 0–1; 0 = none found.
-    passes : uint8 [N], which of `PASSES` found the face, counted from 1; 0 = none.
-
     Examples
     --------
     >>> faces.Landmarks.empty(3).found
     array([False, False, False])
     """
 
-    points: np.ndarray
-    scores: np.ndarray
-    passes: np.ndarray
+    points: np.ndarray  # float32 [N, 5, 2], x and y in the order of `LANDMARKS`; NaN where no face was found
+    scores: np.ndarray  # float32 [N], MTCNN's probability of a face, 0–1; 0 = none found
+    passes: np.ndarray  # uint8 [N], which of `PASSES` found the face, counted from 1; 0 = none
 
     @staticmethod
     def empty(count: int) -> "Landmarks":

@@ -52,7 +52,7 @@ class Classifier(face_tools.Closing):
         and leaves the other cores free, and a larger one at most four.
     check : compare the file's SHA-256 with the manifest beside it, when it is listed there.
     own : not None: take any K classes and any side S, float32 [N, S, S, 3] → probabilities or logits [N, K]. The names
-        of its columns; empty: what its metadata (`classes`), `<name>.json` or labels.txt beside it call them.
+        of its columns; empty: what its metadata (`classes`) or labels.txt beside it call them.
     merge : classes whose probabilities are summed, each as "Angry+Disgust=Negative"; else ModelError.
 
     Attributes
@@ -132,10 +132,10 @@ class Classifier(face_tools.Closing):
         crops = (face_tools.to_inputs(faces[i : i + CHUNK], size=self.size) for i in starts)
         return np.concatenate([self.predict(inputs) for inputs in crops])
 
-    def latency(self, repeats: int) -> np.ndarray:
-        """Milliseconds of one face on this machine now, float64 [repeats], after a tenth as many that are not timed."""
-        face, warmup = np.full((1, self.size, self.size, 3), 127, np.float32), -(-repeats // 10)
-        seconds = timeit.repeat(lambda: self.predict(face), number=1, repeat=warmup + repeats)
+    def latency(self, repeats: int, *, batch: int = 1) -> np.ndarray:
+        """Milliseconds of a batch on this machine now, float64 [repeats], after a tenth as many that are not timed."""
+        faces, warmup = np.full((batch, self.size, self.size, 3), 127, np.float32), -(-repeats // 10)
+        seconds = timeit.repeat(lambda: self.predict(faces, batch=batch), number=1, repeat=warmup + repeats)
         return 1000 * np.array(seconds[warmup:])
 
     def _gives_logits(self) -> bool:
@@ -190,15 +190,14 @@ def _class_names(path: Path, metadata: dict[str, str], own: bool) -> Sequence[st
     if not own and found != json.dumps(CLASSES):
         # A folder loader sorts classes alphabetically, FER2013 does not: without names they could be in any order.
         raise ModelError(f"{path} must name its classes in its metadata: {json.dumps(CLASSES)}; it has {found}")
-    lists = (path.with_suffix(".json"), path.with_name("labels.txt"))
-    found = found or next((file.read_text(encoding="utf-8-sig") for file in lists if file.is_file()), None)
+    if found is None and (file := path.with_name("labels.txt")).is_file():
+        found = file.read_text(encoding="utf-8-sig")
     if found is None:
-        raise ModelError(f"{path} must name its classes: in its metadata (classes, a JSON list), in {lists[0].name} or "
-                         "labels.txt beside it, or by --classes")  # fmt: skip
+        raise ModelError(f"{path} must name its classes: in its metadata (classes, a JSON list), in labels.txt beside "
+                         "it, or by --classes")  # fmt: skip
     try:
-        names = json.loads(found)
-        return names["classes"] if isinstance(names, dict) else names
-    except (ValueError, KeyError):  # one a line, or with commas
+        return json.loads(found)
+    except ValueError:  # one a line, or with commas
         return re.split(r"\s*[,\n]\s*", found.strip())
 
 

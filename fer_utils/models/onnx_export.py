@@ -196,12 +196,12 @@ def parity(model: keras.Model, path: str | Path, inputs: np.ndarray) -> float:
         return float(np.abs(wanted - classifier.predict(inputs)).max())
 
 
-def latency(path: str | Path, *, repeats: int = 100) -> np.ndarray:
-    """Times of one face through an ONNX file on this machine, in milliseconds: float64 [repeats].
+def latency(path: str | Path, *, batch: int = 1, repeats: int = 100) -> np.ndarray:
+    """Times of `batch` faces through an ONNX file on this machine, in milliseconds: float64 [repeats].
 
     Examples
     --------
     >>> float(np.median(latency("models/resnet18.onnx", repeats=20)))
     """
     with Classifier(path, check=False) as classifier:
-        return classifier.latency(repeats)
+        return classifier.latency(repeats, batch=batch)

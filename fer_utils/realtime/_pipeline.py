@@ -27,39 +27,24 @@ STAGES = ("detect", "refine", "track", "crop", "classify")
 class Settings:
     """How a pipeline works; a value out of its range raises ValueError.
 
-    Parameters
-    ----------
-    model : name of a model in models/ or path of an .onnx file; None: the most suitable there is.
-    classes : names of its columns; empty: those that the file, or a list beside it, tells.
-    merge : classes whose probabilities are summed, each as "Angry+Disgust=Negative".
-    detect_every : every k-th frame is a detection frame, which is searched for faces (1: each is).
-    detect_width : pixels across the reduced copy that is searched for faces from 20 pixels on; thrice for pictures.
-    half_life : seconds after which an old probability counts half; 0 switches smoothing off.
-    min_confidence : a smoothed probability below this is shown as "uncertain"; 0–1.
-    sample_every : seconds from one frame that is looked at to the next, each of them searched; 0: every frame counts.
-    threads : threads of the networks; 0: as many as this process may use cores, at most 4.
-    blur : faces are to be made unrecognizable: every frame is searched at full size, whatever `detect_every` says.
-    blur_min_face : pixels across the smallest face that is then searched for.
-    crops : each picture is an already cropped face, which is classified as it is.
-
     Examples
     --------
     >>> light = Settings(model="mobilenet_v3_large", detect_every=5)
     >>> summary = run("talk.mp4", settings=light)
     """
 
-    model: str | None = None
-    classes: Sequence[str] = ()
-    merge: Sequence[str] = ()
-    detect_every: int = 10
-    detect_width: int = 320
-    half_life: float = 0.4
-    min_confidence: float = 0.4
-    sample_every: float = 0
-    threads: int = 0
-    blur: bool = False
-    blur_min_face: float = 40
-    crops: bool = False
+    model: str | None = None  # name of a model in models/ or path of an .onnx file; None: the most suitable there is
+    classes: Sequence[str] = ()  # names of its columns; empty: those that the file, or a list beside it, tells
+    merge: Sequence[str] = ()  # classes whose probabilities are summed, each as "Angry+Disgust=Negative"
+    detect_every: int = 10  # every k-th frame is a detection frame, which is searched for faces (1: each is)
+    detect_width: int = 320  # pixels across the reduced copy, searched for faces from 20 pixels on; thrice for pictures
+    half_life: float = 0.4  # seconds after which an old probability counts half; 0 switches smoothing off
+    min_confidence: float = 0.4  # 0–1; a smoothed probability below this is shown as "uncertain"
+    sample_every: float = 0  # seconds from one frame that is looked at, and searched, to the next; 0: every frame
+    threads: int = 0  # of the networks; 0: as many as this process may use cores, at most 4
+    blur: bool = False  # make faces unrecognizable: every frame is searched at full size, whatever `detect_every` says
+    blur_min_face: float = 40  # pixels across the smallest face that is then searched for
+    crops: bool = False  # each picture is an already cropped face, which is classified as it is
 
     def __post_init__(self) -> None:
         lows = {"detect_every": 1, "detect_width": 64, "half_life": 0, "sample_every": 0, "threads": 0,

@@ -23,56 +23,33 @@ AUGMENTATION: Mapping[str, float] = {
 class TrainConfig:
     """Everything that decides a run; ValueError for a field out of range. config.json holds these fields.
 
-    Parameters
-    ----------
-    backbone : one of `models.BACKBONES`.
-    run : name of the run's folder; default the backbone's, with `_aligned` for aligned images.
-    init : initial weights: "auto" (of `make weights` if there, else "imagenet"), "imagenet", a file, or None (random).
-    image_size : pixels at which the backbone works, see `models.build`.
-    epochs : the last one counts; the learning rate reaches zero there.
-    steps_per_epoch : batches an epoch; default once through the training images. The same number is the same budget.
-    batch_size : images a step, over all devices together.
-    learning_rate : AdamW's, reached after `warmup_epochs`, then on a cosine to zero.
-    weight_decay : AdamW's, not on biases and BatchNorm.
-    ema_momentum : of the moving average of the weights, which is what the run ends with; less in very short runs.
-    dropout : before the dense layer.
-    label_smoothing : share of each label that is spread over all classes.
-    vote_weight : share of each label that comes from FER+'s votes (`data.soft_labels`); 0 for hard labels.
-    mixup_alpha : of mixup's beta distribution (Zhang et al. 2018); 0 for none.
-    augmentation : changes to `AUGMENTATION`; see there for names and units.
-    loss : one of `LOSSES`.
-    sampling : None, "under", "over" or "hybrid", and after a colon the images a class, such as "hybrid:8989".
-    aligned : train on aligned faces (`faces.align_all`) instead of the images as they are.
-    precision : of the products: "float32", "bfloat16", or "auto" (bfloat16 where the hardware multiplies it).
-    seed : of weights, order, augmentation and dropout.
-
     Examples
     --------
     >>> TrainConfig("xception", aligned=True).run
     'xception_aligned'
     """
 
-    backbone: str
-    run: str = ""
-    init: str | None = "auto"
-    image_size: int = 96
-    epochs: int = 20
-    steps_per_epoch: int | None = None
-    batch_size: int = 64
-    learning_rate: float = 1e-3
-    warmup_epochs: float = 1.0
-    weight_decay: float = 0.05
-    ema_momentum: float = 0.998
-    dropout: float = 0.5
-    label_smoothing: float = 0.05
-    vote_weight: float = 0.0
-    mixup_alpha: float = 0.4
-    augmentation: Mapping[str, float] = dataclasses.field(default_factory=dict)
-    loss: str = "cross_entropy"
-    sampling: str | None = None
-    aligned: bool = False
-    precision: str = "auto"
-    seed: int = 2013
+    backbone: str  # one of `models.BACKBONES`
+    run: str = ""  # name of the run's folder; default the backbone's, with `_aligned` for aligned images
+    init: str | None = "auto"  # "auto" (`make weights`', else "imagenet"), "imagenet", a file, or None (random)
+    image_size: int = 96  # pixels at which the backbone works, see `models.build`
+    epochs: int = 20  # the last one counts; the learning rate reaches zero there
+    steps_per_epoch: int | None = None  # batches an epoch, the same budget for all; default once through the images
+    batch_size: int = 64  # images a step, over all devices together
+    learning_rate: float = 1e-3  # AdamW's, reached after `warmup_epochs`, then on a cosine to zero
+    warmup_epochs: float = 1.0  # of linear warm-up
+    weight_decay: float = 0.05  # AdamW's, not on biases and BatchNorm
+    ema_momentum: float = 0.998  # of the weights' moving average, with which the run ends; less in very short runs
+    dropout: float = 0.5  # before the dense layer
+    label_smoothing: float = 0.05  # share of each label that is spread over all classes
+    vote_weight: float = 0.0  # share of each label that comes from FER+'s votes (`data.soft_labels`); 0 for hard labels
+    mixup_alpha: float = 0.4  # of mixup's beta distribution (Zhang et al. 2018); 0 for none
+    augmentation: Mapping[str, float] = dataclasses.field(default_factory=dict)  # changes to `AUGMENTATION`
+    loss: str = "cross_entropy"  # one of `LOSSES`
+    sampling: str | None = None  # "under", "over" or "hybrid"; after a colon the images a class: "hybrid:8989"
+    aligned: bool = False  # train on aligned faces (`faces.align_all`) instead of the images as they are
+    precision: str = "auto"  # of the products: "float32", "bfloat16" or "auto" (bfloat16 where hardware has it)
+    seed: int = 2013  # of weights, order, augmentation and dropout
 
     def __post_init__(self) -> None:
         def check(good: bool, name: str, allowed: str) -> None:

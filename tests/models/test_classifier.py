@@ -110,8 +110,6 @@ def test_alphabetical_or_unnamed_classes_are_refused(tmp_path: Path) -> None:
 # What a model of one's own may call its columns in: metadata, a list beside it, or nothing.
 TOLD = {
     "metadata": ({"classes": ("Bored", "Glad", "Cross")}, {}, ()),
-    "list.json": ({"classes": None}, {"own.json": '["Bored", "Glad", "Cross"]'}, ()),
-    "object.json": ({"classes": None}, {"own.json": '{"classes": ["Bored", "Glad", "Cross"], "input": 48}'}, ()),
     "labels.txt": ({"classes": None}, {"labels.txt": "Bored\nGlad\nCross\n"}, ()),
     "option": ({"classes": None}, {}, ["Bored", "Glad", "Cross"]),
     "option wins": ({"classes": ("0", "1", "2")}, {"labels.txt": "a\nb\nc"}, ["Bored", "Glad", "Cross"]),
@@ -136,7 +134,7 @@ def test_a_model_of_ones_own(tmp_path: Path, told: str, last: str, side: int) ->
 
 
 @pytest.mark.parametrize(("wrong", "own", "message"), [
-    ({"classes": None}, (), r"must name its classes: in its metadata .* own\.json or labels\.txt .* --classes"),
+    ({"classes": None}, (), r"must name its classes: in its metadata .* labels\.txt .* --classes"),
     ({}, ("Happy", "Sad"), r"must map float \[N, 96, 96, 3\] → \[N, 2\], not .*7"),
     ({"last": "Sigmoid"}, (), "must give logits or probabilities whose rows sum to 1; they sum to"),
     ({"shape": ("N", 96, 48, 3)}, (), r"must map float \[N, 96, 96, 3\]"),

@@ -88,7 +88,7 @@ def test_parity_of_nothing(tmp_path: Path) -> None:
 
 
 def test_latency_times_every_repeat(tmp_path: Path) -> None:
-    times = models.latency(tiny_onnx.write(tmp_path / "t.onnx"), repeats=5)
+    times = models.latency(tiny_onnx.write(tmp_path / "t.onnx"), batch=2, repeats=5)
     assert times.shape == (5,) and times.min() > 0
 
 
