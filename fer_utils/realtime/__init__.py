@@ -6,8 +6,7 @@ onnxruntime, OpenCV, NumPy and PyAV only. Everything stays on this machine; noth
 
 from fer_utils.realtime._pipeline import Pipeline, Settings
 from fer_utils.realtime._run import pipeline, run
-from fer_utils.realtime.browser import BrowserCamera
-from fer_utils.realtime.notebook import LiveView, choose_source
+from fer_utils.realtime.notebook import BrowserCamera, LiveView, choose_source
 from fer_utils.realtime.sources import Frame
 from fer_utils.realtime.summary import detection
 from fer_utils.realtime.tracker import flicker

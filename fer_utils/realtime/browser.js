@@ -1,4 +1,4 @@
-// The page's half of fer_utils.realtime.browser: camera → JPEG → kernel → annotated picture. An ES module for anywidget.
+// The page's half of fer_utils.realtime.BrowserCamera: camera → JPEG → kernel → annotated picture. An ES module for anywidget.
 
 const WIDTH = 640;
 const HEIGHT = 480;
