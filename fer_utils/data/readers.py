@@ -6,6 +6,7 @@ Archives are read in place, nothing is unpacked to disk, and a picture's size is
 import csv
 import gzip
 import io
+import json
 import lzma
 import os
 import re
@@ -14,13 +15,12 @@ import warnings
 import zipfile
 import zlib
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path, PurePosixPath
-from typing import BinaryIO, NamedTuple
+from typing import Any, BinaryIO, NamedTuple
 
 import numpy as np
 
-from fer_utils.data import _parquet
 from fer_utils.data.classes import CLASSES, SIDE, SPLITS, VOTE_CLASSES, VOTE_NAMES, DataError
 
 _PICTURES = (".jpg", ".jpeg", ".png")
@@ -38,6 +38,8 @@ _SPLIT_FOLDERS = {alias: index for index, aliases in enumerate((
 _CLASS_FOLDERS = {alias: index for index, aliases in enumerate((
     "angry anger 0", "disgust disgusted 1", "fear fearful 2", "happy happiness 3", "sad sadness 4",
     "surprise surprised 5", "neutral 6")) for alias in aliases.split()}  # fmt: skip
+# Names of the columns with labels, pixels and splits, the preferred one first.
+_COLUMNS = (("emotion", "label", "labels"), ("pixels", "image", "img", "img_bytes"), ("usage", "split"))
 
 
 class Raw(NamedTuple):
@@ -226,7 +228,7 @@ def _read_parquet(names: list[str], fetch: Callable[[str], BinaryIO], origin: st
         words = [_SPLIT_FOLDERS.get(word) for word in re.findall("[a-z]+", name.lower())]
         by_name = next((split for split in reversed(words) if split is not None), None)
         with fetch(name) as stream:
-            for row, (label, pixels, split) in enumerate(_parquet.rows(stream, f"{origin}: {name}")):
+            for row, (label, pixels, split) in enumerate(_parquet_rows(stream, f"{origin}: {name}")):
                 where = f"{origin}: {name}, row {row} (counted from 0)"
                 place = _SPLIT_FOLDERS.get(str(split).lower(), by_name), _CLASS_FOLDERS.get(label.lower())
                 if None in place:
@@ -236,6 +238,44 @@ def _read_parquet(names: list[str], fetch: Callable[[str], BinaryIO], origin: st
                 samples.append((place[0], seen[place[0]], name, place[1], image))
                 seen[place[0]] += 1
     return _assemble(samples, origin)
+
+
+def _parquet_rows(stream: BinaryIO, where: str) -> Iterator[tuple[str, str | bytes, str | None]]:
+    """Label (class name or FER2013's number), pixels (text or an encoded picture) and split (or None) of each row.
+
+    pyarrow is not among the requirements: 55 MB for a form few have, pandas loads it wherever it is installed, and
+    beside TensorFlow it hangs on macOS (tensorflow #98563).
+    """
+    try:
+        import pyarrow
+        from pyarrow import parquet
+    except ImportError:
+        raise DataError(f"{where}: Parquet is read with pyarrow, which is not installed: pip install pyarrow") from None
+    try:
+        table = parquet.read_table(io.BytesIO(stream.read()))
+    except pyarrow.ArrowException as error:
+        raise DataError(f"{where}: not a complete Parquet file ({str(error)[:100]})") from error
+    stored = json.loads((table.schema.metadata or {}).get(b"huggingface", b"{}"))
+    table = table.rename_columns([name.lower() for name in table.column_names])
+    label, pixels, split = (next((name for name in names if name in table.column_names), None) for names in _COLUMNS)
+    if label is None or pixels is None:
+        has = ", ".join(table.column_names)
+        raise DataError(f"{where}: must have columns emotion and pixels or label and image; has {has}")
+    labels, splits = table[label].to_pylist(), table[split].to_pylist() if split else [None] * len(table)
+    # Hugging Face's `datasets` stores the names of a column's numbers.
+    if names := stored.get("info", {}).get("features", {}).get(label, {}).get("names"):
+        labels = [names[number] if number >= 0 else "none" for number in labels]
+    elif label != "emotion" and any(isinstance(value, int) for value in labels):
+        # A folder loader sorts classes by name (Neutral = 4), FER2013 does not (Neutral = 6).
+        raise DataError(f"{where}: column {label} holds numbers whose class names the file does not tell; call it "
+                        "emotion if they are FER2013's (0 Angry … 6 Neutral)")  # fmt: skip
+    return zip(map(str, labels), map(_content, table[pixels].to_pylist()), splits, strict=True)
+
+
+def _content(value: Any) -> str | bytes:
+    """Pixels as text or an encoded picture, from these, Hugging Face's {"bytes", "path"} or lists of numbers."""
+    value = value.get("bytes") if isinstance(value, dict) else value
+    return value if isinstance(value, str | bytes) else " ".join(map(str, np.ravel([] if value is None else value)))
 
 
 def _read_ferplus(lists: list[str], names: list[str], fetch: Callable[[str], BinaryIO], origin: str) -> Raw:
