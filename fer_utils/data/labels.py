@@ -18,15 +18,9 @@ HYBRID_TARGET = 8989
 def resample(labels: np.ndarray, method: str, *, target: int | None = None, seed: int = 2013) -> np.ndarray:
     """Draw as many samples of each class: int64 [M], positions in `labels`, ascending (shuffle before training).
 
-    Only for training labels, after the split. Oversampling keeps every sample; undersampling repeats none. ValueError
-    names the argument that is none of these.
-
-    Parameters
-    ----------
-    labels : int [N], 0 or more, of at least two classes.
-    method : one of METHODS.
-    target : samples a class, by default those of the smallest class (under, at most these), those of the largest
-        (over, at least these), or HYBRID_TARGET.
+    Only for training labels, int [N] of at least two classes, after the split. Oversampling keeps every sample;
+    undersampling repeats none. `method`: one of METHODS. `target`: samples a class, by default those of the smallest
+    class (under, at most these), those of the largest (over, at least these), or HYBRID_TARGET. Else ValueError.
 
     Examples
     --------

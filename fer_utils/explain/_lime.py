@@ -69,12 +69,9 @@ def explain_classes(predict: Predict, face: np.ndarray, *, labels: Sequence[int]
                     samples: int = 1000) -> list[Explanation]:
     """Explain several classes of one face from the same samples: what raised Fear, what Surprise?
 
-    Parameters
-    ----------
-    predict, face : float32 [N, 96, 96, 3] RGB 0–255 → probabilities [N, 7], as Classifier.predict; uint8 [48, 48].
-    labels : the classes to explain, 0–6; other ones raise ValueError.
-    seed : decides which superpixels each sample hides; they take their mean gray.
-    samples : partly hidden faces that the model is asked about, at least 10, else ValueError.
+    `predict`: as Classifier.predict, float32 [N, 96, 96, 3] RGB 0–255 → probabilities [N, 7]. `face`: uint8 [48, 48].
+    `labels`: the classes to explain, 0–6, else ValueError. `samples`: partly hidden faces that the model is asked
+    about, at least 10, else ValueError. `seed` decides which superpixels each hides; they take their mean gray.
 
     Examples
     --------
@@ -132,9 +129,8 @@ def explain_averaged(predict: Predict, face: np.ndarray, *, labels: Sequence[int
 def ask(predict: Predict, image: np.ndarray, hidden: np.ndarray, segments: np.ndarray, shown: np.ndarray) -> np.ndarray:
     """Probabilities float32 [N, 7] of N faces: `image` in the superpixels `shown` (bool [N, S]), `hidden` elsewhere."""
     batches = (shown[start : start + BATCH] for start in range(0, len(shown), BATCH))
-    return np.concatenate([
-        predict(np.where(rows[:, segments][..., None], image, hidden).astype(np.float32)) for rows in batches
-    ])
+    inputs = (np.where(rows[:, segments][..., None], image, hidden).astype(np.float32) for rows in batches)
+    return np.concatenate([predict(batch) for batch in inputs])
 
 
 def choose_examples(labels: np.ndarray, probabilities: np.ndarray, *, label: int, correct: int = 3,

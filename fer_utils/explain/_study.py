@@ -64,11 +64,9 @@ def study(model: Classifier, fer: Fer2013, rows: np.ndarray, landmarks: faces.La
         maps = [explain(model.predict, image, label=label, seed=seed, samples=samples) for seed in SEEDS]
         first, curves = maps[0], faithfulness(model.predict, maps[0])
         weight, area = region_weights(first, points)
-        table.append({
-            "rows": row, "labels": label, "predictions": first.prediction.argmax(), "score": first.score,
-            "probability": first.prediction[label], **stability(maps)._asdict(), "weight": weight, "area": area,
-            "curves": curves.drop(columns="share").to_numpy().T,
-        })
+        table.append({"rows": row, "labels": label, "predictions": first.prediction.argmax(), "score": first.score,
+                      "probability": first.prediction[label], **stability(maps)._asdict(), "weight": weight,
+                      "area": area, "curves": curves.drop(columns="share").to_numpy().T})
         if len(table) % 10 == 0:
             print(f"  {len(table)} of {len(rows)} faces explained", flush=True)
     columns = {name: np.array([face[name] for face in table]) for name in table[0]}

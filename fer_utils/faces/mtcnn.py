@@ -51,15 +51,10 @@ class Face:
 class Detector(Closing):
     """MTCNN: finds faces and their five landmarks. A context manager; or call `close`.
 
-    ValueError for a parameter out of its range, FileNotFoundError when a network's file is missing, ModelError
-    when it is damaged.
-
-    Parameters
-    ----------
-    min_face_size : side in pixels of the smallest face to look for, at least 12. Twice as large is four times as fast.
-    thresholds : scores in [0, 1] that a candidate must exceed in P-, R- and O-Net.
-    threads : 0 = as many as cores.
-    fit_to_image : cut boxes at the image's border, as the `mtcnn` package does; False keeps the same framing there.
+    ValueError for a parameter out of its range, FileNotFoundError when a network's file is missing, ModelError when it
+    is damaged. `min_face_size`: side in pixels of the smallest face to look for, at least 12; twice as large is four
+    times as fast. `thresholds`: scores in [0, 1] that a candidate must exceed in P-, R- and O-Net. `threads`: 0 = as
+    many as cores. `fit_to_image`: cut boxes at the image's border, as the `mtcnn` package does.
 
     Examples
     --------

@@ -87,10 +87,9 @@ def faithfulness_curves(share: np.ndarray, curves: np.ndarray, *, title: str) ->
     parts = []
     for number, curve in enumerate(np.swapaxes(curves, 0, 1)):
         low, high = np.percentile(curve, (25, 75), axis=0)
-        parts.append(pd.DataFrame({
-            "share": 100 * share, "probability": curve.mean(0), "low": low, "high": high, "panel": names[number % 2],
-            "order": ("LIME’s order", "random order")[number // 2],
-        }))
+        order = ("LIME’s order", "random order")[number // 2]
+        parts.append(pd.DataFrame({"share": 100 * share, "probability": curve.mean(0), "low": low, "high": high,
+                                   "panel": names[number % 2], "order": order}))
     return draw_curves(pd.concat(parts), x="share", y="probability", series="order", panel="panel", title=title,
                        xlabel="superpixels hidden (left) or shown (right), percent", ylabel="probability of the label",
                        xlim=(0, 100), ylim=(0, 1))

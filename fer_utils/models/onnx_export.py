@@ -140,10 +140,9 @@ def _describe(graph: Any, name: str, metadata: dict[str, Any]) -> None:
     graph.graph.name = name
     takes = f"float32 [N, {INPUT_SIZE}, {INPUT_SIZE}, 3], RGB, 0-255; a 48-pixel gray face enlarged linearly"
     gives = f"float32 [N, {len(CLASSES)}], rows sum to 1, columns as in classes"
-    facts = {
-        "name": name, "classes": list(CLASSES), "input": f"{INPUT_NAME}: {takes}", "output": f"{OUTPUT_NAME}: {gives}",
-        "meaning": "the apparent expression of a face, not what a person feels", "licence": "MIT", **metadata,
-    }
+    facts = {"name": name, "classes": list(CLASSES), "input": f"{INPUT_NAME}: {takes}", "licence": "MIT",
+             "output": f"{OUTPUT_NAME}: {gives}",
+             "meaning": "the apparent expression of a face, not what a person feels", **metadata}
     texts = {key: value if isinstance(value, str) else json.dumps(value) for key, value in facts.items()}
     onnx.helper.set_model_props(graph, texts)
     onnx.checker.check_model(graph)
