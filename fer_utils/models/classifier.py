@@ -4,8 +4,6 @@ A model owns its preprocessing: its metadata says whether it wants aligned faces
 Needs onnxruntime, OpenCV and NumPy, never TensorFlow.
 """
 
-from __future__ import annotations
-
 import hashlib
 import json
 import os
@@ -13,20 +11,16 @@ import re
 import timeit
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import cv2
 import numpy as np
 
 from fer_utils import faces as face_tools
 from fer_utils import paths
-from fer_utils.data import CLASSES
-from fer_utils.faces import INPUT_SIZE, ModelError
+from fer_utils.data import CLASSES, Fer2013
+from fer_utils.faces import INPUT_SIZE, Face, ModelError
 from fer_utils.models._manifest import available, manifest
-
-if TYPE_CHECKING:
-    from fer_utils.data import Fer2013
-    from fer_utils.faces import Face
 
 INPUT_NAME, OUTPUT_NAME = "image", "probabilities"
 ALIGNED, UNALIGNED = "five landmarks, similarity transform", "none, whole frames"  # `alignment` in the metadata
