@@ -2,7 +2,8 @@
 
 The results' table stands between `<!-- results:start -->` and `<!-- results:end -->`, the benchmark's between the same
 with `bench`. Single numbers stand between `<!-- value RUN KEY FORMAT -->` and `<!-- end -->`, e.g.
-`<!-- value xception private.accuracy .1% -->` or `<!-- value xception outcome.minutes .0f -->`.
+`<!-- value xception private.accuracy .1% -->` or `<!-- value xception outcome.minutes .0f -->`; not at the beginning
+of a line, where Markdown takes the comment for a block of HTML.
 `--check` writes nothing, shows what differs and exits with 1.
 """
 
