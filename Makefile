@@ -28,7 +28,7 @@ BENCH := .venv-bench
 
 export PYTHONUNBUFFERED := 1
 
-.PHONY: help run test render demo lab train weights bench lint report clean
+.PHONY: help run test render demo lab train data weights bench lint report clean
 
 help: ## this list
 	@grep -hE '^[a-z]+:.*## ' Makefile | sed -E 's/:.*## /\t/' | expand -t 12
@@ -71,6 +71,9 @@ lab: $(READY) ## open the notebooks in JupyterLab
 
 train: $(READY) ## from initial weights to a listed ONNX file: make train MODEL=mobilenet_v3_large
 	@$(PY) -m fer_utils.training "$(MODEL)" --publish $(TRAIN_ARGS)
+
+data: $(READY) ## FER2013 as JPEGs from Kaggle (msambare/fer2013, 60 MB) into kagglehub's cache, where it is found
+	@$(PY) -c "import kagglehub; print(kagglehub.dataset_download('msambare/fer2013'))"
 
 weights: $(READY) ## initial weights for a machine without internet access, into weights/ or FER_WEIGHTS
 	@$(PY) -m tools.initial_weights $(WEIGHTS_ARGS)

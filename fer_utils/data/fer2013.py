@@ -167,11 +167,11 @@ def describe(fer: Fer2013) -> str:
 
 def _find(source: str | Path | None) -> Path:
     """The file or folder to load."""
-    from fer_utils.data import download, readers
+    from fer_utils.data import kaggle, readers
     named = source if source is not None else paths.data_source()
     if named is None:
         mine = readers.contents(paths.DATA) if paths.DATA.is_dir() else None
-        return mine or download.find() or sample.SAMPLE
+        return mine or kaggle.find() or sample.SAMPLE
     if str(named) == "sample":
         return sample.SAMPLE
     # A relative FER_DATA is meant from the project's folder; notebooks run elsewhere.

@@ -7,7 +7,7 @@ therefore given a column of row numbers and asked for ``sample_indices_``.
 
 import numpy as np
 
-from fer_utils.data.classes import CLASSES, VOTE_CLASSES
+from fer_utils.data.classes import CLASSES
 
 # Undersampling leaves samples out, oversampling repeats some, a hybrid cuts large classes and repeats small ones.
 METHODS = ("under", "over", "hybrid")
@@ -52,17 +52,15 @@ def resample(labels: np.ndarray, method: str, *, target: int | None = None, seed
     return np.sort(indices).astype(np.int64)
 
 
-def soft_labels(labels: np.ndarray, votes: np.ndarray | None, *, weight: float = 0.3, smoothing: float = 0.0,
-                calibrated: bool = False) -> np.ndarray:
-    """One-hot labels blended with FER+'s votes, then smoothed: float32 [N, 7], each row sums to 1.
+def soft_labels(labels: np.ndarray, votes: np.ndarray | None, *, weight: float = 0.3,
+                smoothing: float = 0.0) -> np.ndarray:
+    """One-hot labels blended with FER+'s `calibrated_votes`, then smoothed: float32 [N, 7], each row sums to 1.
 
     Parameters
     ----------
     labels : int [N], FER2013's own, 0–6.
-    votes : uint8 [N, 10] in the order VOTE_NAMES, or None: hard labels. Contempt, unknown and NF have no class here; a
-        sample without other votes keeps its hard label.
+    votes : uint8 [N, 10] in the order VOTE_NAMES, or None: hard labels.
     weight, smoothing : share of the votes, then share spread evenly over all classes; ValueError outside 0–1.
-    calibrated : blend with `calibrated_votes` instead of the shares of the votes.
 
     Examples
     --------
@@ -74,13 +72,7 @@ def soft_labels(labels: np.ndarray, votes: np.ndarray | None, *, weight: float =
             raise ValueError(f"{name} must lie in [0, 1]; got {value}")
     targets = np.eye(len(CLASSES), dtype=np.float32)[labels]
     if weight and votes is not None:
-        if calibrated:
-            crowd = calibrated_votes(labels, votes)
-        else:
-            crowd = votes[:, np.argsort(VOTE_CLASSES)].astype(np.float32)  # FER+'s columns in FER2013's class order
-            total = crowd.sum(1, keepdims=True)
-            crowd = np.divide(crowd, total, out=targets.copy(), where=total > 0)
-        targets = (1 - weight) * targets + weight * crowd
+        targets = (1 - weight) * targets + weight * calibrated_votes(labels, votes)
     return (1 - smoothing) * targets + np.float32(smoothing / len(CLASSES))
 
 

@@ -1,8 +1,7 @@
 """Layers that compute the same with less work, for training on CPUs.
 
 A 1 × 1 convolution becomes one matrix product, and BatchNorm trains with TensorFlow's fused kernel in place of Keras'
-chain of element-wise operations. Some gradients of depthwise convolutions take TensorFlow's own kernels, where oneDNN
-has slow ones only. AdamW updates each weight in 4 passes over memory in place of Keras' 17.
+chain of element-wise operations. AdamW updates each weight in 4 passes over memory in place of Keras' 17.
 
 On CPUs with AVX512-BF16 or AMX the products multiply in bfloat16. Keras' `mixed_bfloat16` also runs depthwise
 convolutions, BatchNorm and activations in it, where the CPU has no fast kernels: it is slower than float32 there. Here
@@ -41,30 +40,6 @@ def _product(inputs, kernel, dtype: str):
     rows = tf.reshape(tf.cast(inputs, dtype), [-1, channels])
     outputs = tf.matmul(rows, tf.cast(tf.reshape(kernel, [channels, filters]), dtype))
     return tf.reshape(tf.cast(outputs, tf.float32), tf.concat([tf.shape(inputs)[:-1], [filters]], 0))
-
-
-def _depthwise(inputs, kernel, stride: int, padding: str):
-    """A square depthwise convolution with the faster gradients of oneDNN's and TensorFlow's (AVX2, batch 96).
-
-    An explicit padding, even where it says the same, is the way past oneDNN.
-    """
-    import tensorflow as tf
-
-    size, strides, usual = kernel.shape[0], [1, stride, stride, 1], padding.upper()
-    pads = [(size - 1) // 2 if padding == "same" else 0] * 2
-    explicit = [[0, 0], pads, pads, [0, 0]]
-    for_input = explicit if size == 3 and stride > 1 else usual
-    for_kernel = explicit if size > 3 or stride > 1 else usual
-
-    @tf.custom_gradient
-    def convolve(x, w):
-        def gradient(upstream):
-            return (tf.nn.depthwise_conv2d_backprop_input(tf.shape(x), w, upstream, strides, for_input),
-                    tf.nn.depthwise_conv2d_backprop_filter(x, w.shape, upstream, strides, for_kernel))
-
-        return tf.nn.depthwise_conv2d(x, w, strides, usual), gradient
-
-    return convolve(inputs, tf.convert_to_tensor(kernel))
 
 
 def _batchnorm(inputs, gamma, beta, epsilon: float):
@@ -113,15 +88,6 @@ def _layers(dtype: str) -> dict[type, type]:
             outputs = _product(spatial, self.pointwise_kernel, dtype)
             return self.activation(outputs + self.bias if self.use_bias else outputs)
 
-    class Depthwise(keras.layers.DepthwiseConv2D):
-        def call(self, inputs):
-            size, stride = self.kernel_size[0], self.strides[0]
-            # The explicit padding says the same where the pads of all sides are equal: odd kernels, no stride.
-            if self.padding == "same" and (size % 2 == 0 or stride > 1):
-                return super().call(inputs)
-            outputs = _depthwise(inputs, self.kernel, stride, self.padding)
-            return self.activation(outputs + self.bias if self.use_bias else outputs)
-
     class Norm(keras.layers.BatchNormalization):
         def call(self, inputs, training=None, mask=None):
             if not (training and self.trainable and len(inputs.shape) == 4 and self.scale and self.center):
@@ -131,11 +97,8 @@ def _layers(dtype: str) -> dict[type, type]:
                 moving.assign(moving * self.momentum + tf.stop_gradient(batch) * (1 - self.momentum))
             return outputs
 
-    # Measured on such CPUs alone; the others keep what they had.
-    narrow = "avx2" in _cpu_flags() and "avx512f" not in _cpu_flags()
-    gradients = {keras.layers.DepthwiseConv2D: Depthwise} if narrow else {}
-    return gradients | {keras.layers.Conv2D: Convolution, keras.layers.SeparableConv2D: Separable,
-                        keras.layers.BatchNormalization: Norm}
+    return {keras.layers.Conv2D: Convolution, keras.layers.SeparableConv2D: Separable,
+            keras.layers.BatchNormalization: Norm}
 
 
 def with_fast_layers(backbone: keras.Model, dtype: str = "float32") -> keras.Model:

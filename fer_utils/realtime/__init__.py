@@ -9,7 +9,6 @@ from fer_utils.realtime._run import pipeline, run
 from fer_utils.realtime.notebook import BrowserCamera, LiveView, choose_source
 from fer_utils.realtime.sources import Frame
 from fer_utils.realtime.summary import detection
-from fer_utils.realtime.tracker import flicker
 
-__all__ = ["BrowserCamera", "Frame", "LiveView", "Pipeline", "Settings", "choose_source", "detection", "flicker",
-           "pipeline", "run"]
+__all__ = ["BrowserCamera", "Frame", "LiveView", "Pipeline", "Settings", "choose_source", "detection", "pipeline",
+           "run"]

@@ -7,7 +7,6 @@ moving average whose half-life is given in seconds, so that a slow camera is smo
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from itertools import pairwise
 
 import cv2
 import numpy as np
@@ -136,20 +135,6 @@ class Tracker:
     def reset(self) -> None:
         """Forget all faces (another scene follows); ids go on counting."""
         self.tracks, self._now = [], -np.inf
-
-
-def flicker(labels: Sequence[str], times: Sequence[float]) -> float:
-    """Label changes a second over one track: `labels` shown at `times` (seconds), of equal length, else ValueError.
-
-    Examples
-    --------
-    >>> flicker(["Happy", "Sad", "Sad", "Happy"], [0, 1, 2, 4])
-    0.5
-    """
-    if len(labels) != len(times):
-        raise ValueError(f"times: must have one entry a label; got {len(times)} for {len(labels)} labels")
-    changes = sum(a != b for a, b in pairwise(labels))
-    return changes / (times[-1] - times[0]) if changes and times[-1] > times[0] else 0.0
 
 
 def assign(cost: np.ndarray, *, limit: float) -> list[tuple[int, int]]:

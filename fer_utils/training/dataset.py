@@ -24,7 +24,7 @@ def training_set(config: TrainConfig, fer: data.Fer2013) -> tuple[np.ndarray, np
     if config.vote_weight and fer.votes is None:
         raise ValueError(f"vote_weight: must be 0 without FER+ votes (FER_PLUS names them); got {config.vote_weight}")
     targets = data.soft_labels(fer.labels[indices], None if fer.votes is None else fer.votes[indices],
-                               weight=config.vote_weight, smoothing=config.label_smoothing, calibrated=True)
+                               weight=config.vote_weight, smoothing=config.label_smoothing)
     if config.sampling:
         method, _, target = config.sampling.partition(":")
         chosen = data.resample(fer.labels[indices], method, target=int(target) if target else None, seed=config.seed)

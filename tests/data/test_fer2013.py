@@ -30,6 +30,12 @@ def write_csv(folder, raw=RAW):
     return folder / "fer2013.csv"
 
 
+def attach(file, tmp_path, monkeypatch):
+    """As if the file were in a data set attached to a Kaggle notebook."""
+    write_folder(tmp_path / "input" / "fer2013", {file.name: file.read_bytes()})
+    monkeypatch.setattr(paths, "KAGGLE", tmp_path / "input")
+
+
 def make(images, labels, split) -> Fer2013:
     return Fer2013(np.asarray(images, np.uint8), np.asarray(labels, np.int8), np.asarray(split, np.int8), None, "test",
                    False, True)
@@ -134,9 +140,7 @@ def test_a_folder_without_split_names_says_that_the_tests_cannot_be_told_apart(t
 def test_find_order_argument_environment_data_folder_kaggle(tmp_path, monkeypatch):
     sizes = {"argument": 7, "environment": 8, "data": 9, "kaggle": 10}
     found = {name: write_csv(tmp_path / name, small(n)) for name, n in sizes.items()}
-    record = tmp_path / "cache" / "kaggle" / "found.txt"
-    record.parent.mkdir(parents=True)
-    record.write_text(str(found["kaggle"].parent))
+    attach(found["kaggle"], tmp_path, monkeypatch)
     assert len(data.load()) == 10
     monkeypatch.setattr(paths, "DATA", found["data"].parent)
     assert len(data.load()) == 9
@@ -151,9 +155,7 @@ def test_an_empty_data_folder_is_passed_over(tmp_path, monkeypatch):
     (tmp_path / "data").mkdir()
     (tmp_path / "data" / "README.md").write_text("put fer2013.csv here")
     monkeypatch.setattr(paths, "DATA", tmp_path / "data")
-    record = tmp_path / "cache" / "kaggle" / "found.txt"
-    record.parent.mkdir(parents=True)
-    record.write_text(str(write_csv(tmp_path / "kaggle")))
+    attach(write_csv(tmp_path / "kaggle"), tmp_path, monkeypatch)
     assert len(data.load()) == 35
 
 
@@ -178,9 +180,6 @@ def test_what_is_attached_to_a_kaggle_notebook_is_found_and_left_as_it_is(tmp_pa
 
 @pytest.mark.parametrize("named", [False, True])
 def test_without_any_data_or_by_its_name_the_sample_is_loaded(tmp_path, monkeypatch, named):
-    failed = tmp_path / "cache" / "kaggle" / "failed"
-    failed.parent.mkdir(parents=True)
-    failed.touch()
     if named:
         monkeypatch.setenv("FER_DATA", "sample")
     fer = data.load()

@@ -79,33 +79,6 @@ def test_a_pointwise_convolution_is_one_product_with_the_same_result(dtype, tole
     assert np.abs(first - second).max() < tolerance * np.abs(first).max()
 
 
-@pytest.mark.parametrize("flags, size, stride, padding", [
-    ("avx2", 3, 1, "same"), ("avx2", 5, 1, "same"), ("avx2", 3, 2, "valid"), ("avx2", 5, 2, "valid"),
-    ("avx2", 3, 2, "same"), ("avx2", 4, 1, "same"), ("avx2 avx512f", 5, 2, "valid"),
-])
-def test_depthwise_convolutions_train_as_keras_own_do(monkeypatch, flags, size, stride, padding):
-    monkeypatch.setattr("fer_utils.models.cpu_layers._cpu_flags", lambda: set(flags.split()))
-    image = keras.Input((None, None, 6))
-    layer = keras.layers.DepthwiseConv2D(size, strides=stride, padding=padding, bias_initializer="random_normal")
-    exact = keras.Model(image, layer(image))
-    fast = with_fast_layers(exact)
-    assert (type(fast.layers[1]) is keras.layers.DepthwiseConv2D) == ("avx512f" in flags)
-    inputs = tf.constant(np.random.default_rng(0).normal(size=(4, 11, 8, 6)).astype(np.float32))
-
-    @tf.function
-    def results(model):
-        with tf.GradientTape() as tape:
-            tape.watch(inputs)
-            outputs = model(inputs, training=True)
-            loss = tf.reduce_sum(outputs**3)
-        return [outputs, *tape.gradient(loss, [inputs, *(weight.value for weight in model.trainable_weights)])]
-
-    theirs, mine = results(exact), results(fast)
-    assert len(mine) == 4
-    for one, other in zip(mine, theirs, strict=True):
-        assert one.shape == other.shape and np.allclose(one, other, rtol=1e-4, atol=1e-4)
-
-
 def test_fused_adamw_updates_as_keras_own_does():
     rng, results = np.random.default_rng(0), []
     start, gradients = rng.normal(size=(5, 3)), tf.constant(rng.normal(size=(4, 5, 3)), tf.float32)
