@@ -9,7 +9,6 @@ import pandas as pd
 import seaborn as sns
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
-from matplotlib.patheffects import withStroke
 from matplotlib.ticker import MaxNLocator
 
 from fer_utils.figures.style import GRAY, MUTED, colors_of, legend, panels
@@ -124,7 +123,7 @@ def intervals(table: pd.DataFrame, *, row: str, value: str, title: str, label: s
                 if np.isfinite(high):
                     text = f"{x:{sign}.1f}".replace("-", "−")  # the minus of the axis
                     axis.annotate(text, (spot, y), xytext=offset, textcoords="offset points", fontsize=8, color=GRAY,
-                                  path_effects=[withStroke(linewidth=2, foreground="white")])
+                                  bbox={"facecolor": "white", "edgecolor": "none", "pad": 0.8})
         if references is not None and name in references:
             axis.axvline(references[name], **DASHED)
         axis.set(title=textwrap.fill(name, 62 // len(names)), xlabel=label if name == names[len(names) // 2] else "")
