@@ -1,9 +1,9 @@
-"""Tables of models that were tested on the same images: paired differences, class by class, imbalance methods.
+"""Tables of models that were tested on the same images: paired tests, class by class, scores, corrupted images.
 
 Examples
 --------
->>> labels, pairs = Run("xception").predictions["private_labels"], compare.alignment_pairs()
->>> compare.class_changes(labels, *(run.predictions["private"].argmax(1) for run in pairs[0]))
+>>> before, after = (Run(name).predictions["private"].argmax(1) for name in ("xception", "xception_aligned"))
+>>> compare.class_changes(Run("xception").predictions["private_labels"], before, after)
 """
 
 from collections.abc import Hashable, Mapping
@@ -13,40 +13,11 @@ import pandas as pd
 
 from fer_utils.data import CLASSES
 from fer_utils.evaluation import metrics
-from fer_utils.evaluation.runs import Run, list_runs
+from fer_utils.evaluation.runs import Run
 
 # Title → statistic, and the class that it is about: the rarest one, and the one that is missed most.
 SCORES = {"accuracy": ("accuracy", ...), "macro-F1": ("macro_f1", ...), "balanced accuracy": ("balanced_accuracy", ...),
           **{f"recall of {name}": ("class_recall", CLASSES.index(name)) for name in ("Disgust", "Fear")}}
-METHODS = {"under": "undersampling", "over": "oversampling", "hybrid": "hybrid sampling",
-           "class_weights": "class weights", "focal": "focal loss", "class_balanced": "class-balanced loss",
-           "logit_adjustment": "logit adjustment"}
-
-
-def variants(run: Run, *fields: str) -> list[Run]:
-    """The run, and the stored runs whose config differs from its in nothing but `fields`, name and precision."""
-    def decisive(other: Run) -> dict:
-        return {key: value for key, value in other.config.items() if key not in ("run", "precision", *fields)}
-
-    others = (Run(name) for name in list_runs() if name != run.name)
-    return [run, *(other for other in others if decisive(other) == decisive(run))]
-
-
-def alignment_pairs() -> list[tuple[Run, Run]]:
-    """Stored runs on unaligned and on aligned faces that differ in nothing else."""
-    aligned = [run for run in map(Run, list_runs()) if run.aligned]
-    return [(other, run) for run in aligned for other in variants(run, "aligned")[1:] if not other.aligned]
-
-
-def imbalance_methods(baseline: Run) -> dict[str, Run]:
-    """The baseline and the stored runs that differ from it in resampling or loss only, by the method's title."""
-    found = {}
-    for run in variants(baseline, "sampling", "sampling_target", "loss")[1:]:
-        changed = [run.config[key] for key in ("sampling", "loss") if run.config[key] != baseline.config[key]]
-        target = run.config.get("sampling_target")
-        title = ", ".join([*(METHODS[word] for word in changed), *([f"{target:,} a class"] if target else [])])
-        found[title] = [list(METHODS).index(word) for word in changed], run
-    return {"baseline": baseline, **{title: found[title][1] for title in sorted(found, key=lambda key: found[key][0])}}
 
 
 def paired_tests(pairs: Mapping[Hashable, tuple[np.ndarray, np.ndarray, np.ndarray]]) -> pd.DataFrame:

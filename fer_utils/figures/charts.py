@@ -168,7 +168,7 @@ def curves(table: pd.DataFrame, *, x: str, y: str, title: str, series: str = "",
                 axis.fill_between(own[x], own["low"], own["high"], color=color, alpha=0.15, linewidth=0)
         if pd.api.types.is_integer_dtype(table[x]):  # no tick between two epochs
             axis.xaxis.set_major_locator(MaxNLocator(integer=True))
-        axis.set(title=textwrap.fill(name, 100 // columns), **options)
+        axis.set(title=textwrap.fill(name, 92 // columns), **options)
     for axis in axes[-1]:
         axis.set_xlabel(x if xlabel is None else xlabel)
     figure.supylabel(y if ylabel is None else ylabel, fontsize=9, color=GRAY)

@@ -47,38 +47,13 @@ def test_class_changes_hold_the_truth_in_their_interval():
         compare.class_changes(LABELS, before, after, score="accuracy")
 
 
-def test_variants_differ_in_nothing_but_the_named_fields(store):
-    first = store("xception", sure(LABELS), seed=1, epochs=3)
-    for name, seed, epochs in (("xception_b", 2, 3), ("xception_c", 2, 9)):
-        store(name, sure(LABELS), seed=seed, epochs=epochs)
-    store("resnet18", sure(LABELS), seed=2, epochs=3, backbone="resnet18")
-    assert [run.name for run in compare.variants(first, "seed")] == ["xception", "xception_b"]
-    assert [run.name for run in compare.variants(first)] == ["xception"]
-
-
-def test_a_pair_differs_in_alignment_alone(store):
-    store("xception", sure(LABELS), epochs=5, precision="float32")
-    store("resnet18", sure(LABELS), backbone="resnet18", epochs=5)
-    store("xception_aligned", sure(LABELS), epochs=5, precision="bfloat16")
-    store("resnet18_aligned", sure(LABELS), backbone="resnet18", epochs=6)
-    ((before, after),) = compare.alignment_pairs()
-    assert (before.name, after.name) == ("xception", "xception_aligned")
-
-
 @pytest.fixture
 def methods(store):
     """A baseline whose calibration gives Disgust up, and two methods that find it."""
-    common = {"sampling": None, "sampling_target": None, "loss": "cross_entropy", "backbone": "resnet18", "epochs": 1}
-    store("resnet18_focal", sure(LABELS), **common | {"loss": "focal"})
-    store("resnet18_over", sure(LABELS), **common | {"sampling": "over", "sampling_target": 4001})
-    store("resnet18_other", sure(LABELS), **common | {"epochs": 9})
-    bias = np.array([1.0, -6.0, 1, 1, 1, 1, 1])
-    calibration = Calibration(0.5, bias.tolist())
-    return compare.imbalance_methods(store("resnet18", calibration(sure(LABELS)), calibration=calibration, **common))
-
-
-def test_methods_are_found_by_their_config(methods):
-    assert list(methods) == ["baseline", "oversampling, 4,001 a class", "focal loss"]
+    calibration = Calibration(0.5, [1.0, -6.0, 1, 1, 1, 1, 1])
+    baseline = store("resnet18", calibration(sure(LABELS)), calibration=calibration)
+    others = {name: store(f"resnet18_{name}", sure(LABELS)) for name in ("over", "focal")}
+    return {"baseline": baseline, **others}
 
 
 def test_scores_before_and_after_calibration(methods):
