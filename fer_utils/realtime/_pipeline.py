@@ -115,42 +115,54 @@ class Pipeline(Closing):
         if boxes is not None:
             with _timed(spent, "refine"):
                 faces = [self.search.given(frame.image, box) for box in boxes]
-            return self._result(frame, faces, [None] * len(faces), spent, sure=True)
+            found = self._classify(frame, faces, spent)
+            return self._result(frame, faces, [None] * len(faces), found, spent, sure=True)
         always = self.settings.blur or self.settings.sample_every or self.settings.detect_every == 1
         waits = bool(always) or frame.image.shape != self._shape
         ends = not waits and self.search.ends(frame, live=live)
         due = self._since >= self.settings.detect_every
         # As early as can be: the search has two frames' time.
-        begins = due and not waits and self._begin(frame, [t.predicted(frame.time) for t in self.tracker.visible])
+        begin, width = self.search.begin, self.settings.detect_width
+        expected = [track.predicted(frame.time) for track in self.tracker.visible]
+        begins = due and not waits and begin(frame.image, width, expected)
         with _timed(spent, "refine"):
             faces, owners = self._follow(frame)
         due |= not faces or len(faces) < len(self.tracker.visible) or bool(self.tracker.lost)
         known, found = [face.box for face in faces], []
+        # Before a search is waited for: its thread works meanwhile.
+        probabilities = self._classify(frame, faces, spent)
         if waits or ends:
             with _timed(spent, "detect"):
                 found = self._search_now(frame.image, still) if waits else self.search.take()
             new = [face for face in found if inside(face.box, frame.image) and is_new(face, known)]
             # No second frame will confirm a face of a still picture.
-            faces += [face for face in new if self.search.holds(frame.image, face.box)] if still else new
+            new = [face for face in new if self.search.holds(frame.image, face.box)] if still else new
+            faces += new
+            probabilities = np.concatenate([probabilities, self._classify(frame, new, spent)])
         if due and not waits and not begins:
-            begins = self._begin(frame, [face.box for face in faces])
+            begins = begin(frame.image, width, [face.box for face in faces])
         self._since = 1 if waits or begins else self._since + 1
         owners += [None] * (len(faces) - len(owners))
         hidden = [face.box for face in found] if self.settings.blur else []
-        return self._result(frame, faces, owners, spent, sure=still, hidden=hidden, searched=waits or begins)
+        return self._result(frame, faces, owners, probabilities, spent, sure=still, hidden=hidden,
+                            searched=waits or begins)
 
-    def _result(self, frame: Frame, faces: list[Face], owners: list[Track | None], spent: dict[str, float], *,
-                sure: bool, hidden: Sequence[Box] = (), searched: bool = False) -> Result:
+    def _classify(self, frame: Frame, faces: list[Face], spent: dict[str, float]) -> np.ndarray:
+        """Probabilities of faces, float32 [N, K]."""
+        with _timed(spent, "crop"):
+            whole, size = [frame.image] * len(faces), self.classifier.size
+            inputs = (to_inputs(whole, size=size) if self.settings.crops
+                      else self.classifier.inputs_of(frame.image, faces))
+        with _timed(spent, "classify"):
+            return self.classifier.predict(inputs)
+
+    def _result(self, frame: Frame, faces: list[Face], owners: list[Track | None], probabilities: np.ndarray,
+                spent: dict[str, float], *, sure: bool, hidden: Sequence[Box] = (), searched: bool = False) -> Result:
         """Give faces their tracks and labels."""
         with _timed(spent, "track"):
             seen = self.tracker.update(faces, frame.time, owners=owners, sure=sure)
-        with _timed(spent, "crop"):
-            # A track has what a Face has; O-Net finds its landmarks anew on every tracking frame.
-            crops, size = [frame.image] * len(seen), self.classifier.size
-            cut = not self.settings.crops
-            inputs = self.classifier.inputs_of(frame.image, seen) if cut else to_inputs(crops, size=size)
-        with _timed(spent, "classify"):
-            self.tracker.classify(seen, self.classifier.predict(inputs), frame.time)
+            rows = [next(i for i, face in enumerate(faces) if face.box is track.box) for track in seen]
+            self.tracker.classify(seen, probabilities[rows], frame.time)
         covered = [track.covered(frame.time) for track in self.tracker.hidden]
         return Result(frame, [copy.copy(track) for track in seen], [*covered, *hidden], searched, spent)
 
@@ -159,12 +171,6 @@ class Pipeline(Closing):
         self._shape = image.shape
         smallest = self.settings.blur_min_face if self.settings.blur else None
         return self.search.now(image, self.settings.detect_width * (3 if still else 1), smallest=smallest)
-
-    def _begin(self, frame: Frame, known: list[Box]) -> bool:
-        """Search a frame in the background for faces elsewhere than `known`, unless a search goes on."""
-        if begins := not self.search.busy:
-            self.search.begin(frame.image, self.settings.detect_width, known)
-        return begins
 
     def _follow(self, frame: Frame) -> tuple[list[Face], list[Track | None]]:
         """Look for each face where its track expects it."""

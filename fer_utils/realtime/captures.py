@@ -4,7 +4,6 @@ A live source hands out the newest frame only, so that the view never lags behin
 away. A file is read ahead, but no frame is dropped: each has its own time, is upright and in square pixels.
 """
 
-import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -95,7 +94,8 @@ class Camera(Closing):
             raise SourceError(f"source: a camera's number must be 0 or more; got {number}")
         self._capture = cv2.VideoCapture(number)
         if not self._capture.isOpened():
-            found = f" (cameras found: {', '.join(map(str, cameras())) or 'none'})" if sys.platform == "linux" else ""
+            there = ", ".join(sorted(path.name for path in Path("/dev").glob("video*")))
+            found = there and f" (in /dev: {there})"
             raise SourceError(f"source: camera {number} cannot be opened{found}; must be {ALLOWED}")
         for option, value in OPTIONS.items():
             self._capture.set(option, value)
@@ -281,9 +281,3 @@ def open_container(target: str | Path, patience: float) -> Any:
 
 def _reader(target: int | str | Path, patience: float) -> Camera | Video:
     return Camera(target) if isinstance(target, int) else Video(target, patience)
-
-
-def cameras() -> list[int]:
-    """Numbers of the cameras that Linux lists in /dev; elsewhere only opening one tells."""
-    names = (path.name.removeprefix("video") for path in Path("/dev").glob("video*"))
-    return sorted(int(name) for name in names if name.isdecimal())

@@ -27,11 +27,6 @@ class Search(Closing):
         self._pending: Future[list[Face]] | None = None  # what a search that goes on will have found
         self._since: list[Frame] = []  # the frames after the one that it searches
 
-    @property
-    def busy(self) -> bool:
-        """Whether a search that was begun has not been taken over yet."""
-        return self._pending is not None
-
     def now(self, image: np.ndarray, width: int, *, smallest: float | None = None) -> list[Face]:
         """Faces of a picture (uint8 [H, W, 3] RGB) from 20 pixels on in a copy `width` pixels across.
 
@@ -42,9 +37,15 @@ class Search(Closing):
         smallest = min(smallest, SMALLEST_FACE * max(1.0, image.shape[1] / width))
         return self._detector.detect(image, min_face_size=smallest)
 
-    def begin(self, image: np.ndarray, width: int, known: list[Box]) -> None:
-        """Search a picture in the background for faces elsewhere than `known`; it must stay as it is until then."""
+    def begin(self, image: np.ndarray, width: int, known: list[Box]) -> bool:
+        """Search a picture in the background for faces elsewhere than `known`; False while another search goes on.
+
+        The picture must stay as it is until the search has ended.
+        """
+        if self._pending is not None:
+            return False
         self._pending, self._since = self._pool.submit(self._find, self._light, image, width, known), []
+        return True
 
     def ends(self, frame: Frame, *, live: bool) -> bool:
         """Whether a search counts from this frame on: the second after it began, or (`live`) the first after its end.
