@@ -236,6 +236,7 @@ def test_ctrl_c_leaves_a_playable_video_and_a_complete_table(model, tmp_path, nu
     process = subprocess.Popen(
         command("--source", source, "--headless", "--model", model, "--output", video, "--csv", table),
         cwd=paths.ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        preexec_fn=lambda: signal.signal(number, signal.SIG_DFL),  # under nohup it would be ignored, and stay so
     )
     while not table.exists() or table.read_text().count("\n") < 31:  # 30 rows and the header
         assert process.poll() is None
