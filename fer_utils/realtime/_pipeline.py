@@ -1,7 +1,8 @@
 """One frame in, its faces with ids and probabilities out: detect, follow, crop, classify, smooth. Every stage is timed.
 
 MTCNN's cascade searches a reduced copy of every k-th frame (a detection frame), and of the next one when a face is
-lost, in a thread of its own: no frame waits for it. O-Net alone follows each face at full size from frame to frame.
+lost, in a thread of its own: no frame with a face waits for it. O-Net alone follows each face at full size from frame
+to frame.
 """
 
 import copy
@@ -104,8 +105,8 @@ class Pipeline(Closing):
             ValueError for one outside the frame.
         still : the frame has nothing to do with the one before.
         live : what a search found counts as soon as it is done; otherwise two frames after it began, so that results do
-            not depend on the machine's speed. First frames, stills, and with `blur`, `sample_every` or `detect_every=1`
-            all frames wait for their search.
+            not depend on the machine's speed. First frames, stills, frames in which no face is followed, and with `blur`,
+            `sample_every` or `detect_every=1` all frames wait for their search.
         """
         if still:
             self.reset()
@@ -127,6 +128,7 @@ class Pipeline(Closing):
         begins = due and not waits and begin(frame.image, width, expected)
         with _timed(spent, "refine"):
             faces, owners = self._follow(frame)
+        waits |= not faces  # nothing is late while there is nothing to show
         due |= not faces or len(faces) < len(self.tracker.visible) or bool(self.tracker.lost)
         known, found = [face.box for face in faces], []
         # Before a search is waited for: its thread works meanwhile.

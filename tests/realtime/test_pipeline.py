@@ -123,11 +123,11 @@ def test_a_live_view_never_waits_for_a_search_and_takes_it_when_it_is_done(pipe)
     assert len(pipe(Frame(image, 2.0, 31), live=True).tracks) == 2
 
 
-def test_a_lost_face_is_searched_in_turn_and_keeps_its_number(pipe):
+def test_a_lost_face_is_found_at_once_when_it_returns_and_keeps_its_number(pipe):
     empty = tools.scene()
     results = play(pipe, [tools.scene((300, 240))] * 4 + [empty] * 12 + [tools.scene((310, 240))] * 5)
-    assert [[track.id for track in result.tracks] for result in results] == [[1]] * 4 + [[]] * 14 + [[1]] * 3
-    assert [i for i, result in enumerate(results) if result.is_detection_frame] == [0, *range(4, 20, 2)]
+    assert [[track.id for track in result.tracks] for result in results] == [[1]] * 4 + [[]] * 12 + [[1]] * 5
+    assert [i for i, result in enumerate(results) if result.is_detection_frame] == [0, *range(4, 17)]
     assert len(results[6].hidden) == 1 and results[-1].hidden == []
 
 
