@@ -105,8 +105,8 @@ class Pipeline(Closing):
             ValueError for one outside the frame.
         still : the frame has nothing to do with the one before.
         live : what a search found counts as soon as it is done; otherwise two frames after it began, so that results do
-            not depend on the machine's speed. First frames, stills, frames in which no face is followed, and with `blur`,
-            `sample_every` or `detect_every=1` all frames wait for their search.
+            not depend on the machine's speed. First frames, stills, frames in which no face is followed, and with
+            `blur`, `sample_every` or `detect_every=1` all frames wait for their search.
         """
         if still:
             self.reset()
