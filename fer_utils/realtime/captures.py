@@ -134,8 +134,9 @@ class Video(Closing):
         self._stream.thread_type = "SLICE" if self.live else "AUTO"
         rate = self._stream.average_rate or self._stream.guessed_rate
         self.fps = float(rate) if rate and rate <= FASTEST else 25.0
-        length = (container.duration or 0) / 1e6
-        self.total = self._stream.frames or round(length * self.fps) or None
+        # Kept: what a stream says once its container is closed is anything.
+        self._counted, length = self._stream.frames, (container.duration or 0) / 1e6
+        self.total = self._counted or round(length * self.fps) or None
         self._length = length if self._format.startswith(MEASURED) else 0.0
         # Matroska and FLV count their duration from zero, MP4 from the first frame.
         self._begin = (container.start_time or 0) / 1e6 if self._format.startswith("mov") else 0.0
@@ -170,7 +171,7 @@ class Video(Closing):
 
     def problem(self) -> str | None:
         """What is missing, when all has been read."""
-        done, length, counted = self._reached - self._begin, self._length, self._stream.frames
+        done, length, counted = self._reached - self._begin, self._length, self._counted
         if self._broke or done < length - max(2 / self.fps, length / 100):
             return f"breaks off after {self._taken} frames and {done:.1f}{f' of {length:.1f}' * bool(length)} s"
         expected = self._sent * self._failed
