@@ -129,7 +129,7 @@ class Pipeline(Closing):
         with _timed(spent, "refine"):
             faces, owners = self._follow(frame)
         waits |= not faces  # nothing is late while there is nothing to show
-        due |= not faces or len(faces) < len(self.tracker.visible) or bool(self.tracker.lost)
+        due |= len(faces) < len(self.tracker.visible) or bool(self.tracker.lost)
         known, found = [face.box for face in faces], []
         # Before a search is waited for: its thread works meanwhile.
         probabilities = self._classify(frame, faces, spent)
